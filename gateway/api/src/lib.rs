@@ -1,0 +1,40 @@
+//! Wire shapes of the admin API and of live events, shared by the gateway and the dashboard.
+//!
+//! Plain data and serde only; builds for wasm32. Times are milliseconds since the Unix epoch, spans are
+//! milliseconds, shares run from 0.0 to 1.0, and what is unknown is `null`, never zero.
+//! Shapes we own refuse unknown fields where they come in.
+
+mod accounts;
+mod decisions;
+mod live;
+mod session;
+
+pub use accounts::{
+    AccountDetail, AccountPatch, AccountStateView, AccountView, CooldownView, ImportAccounts, ImportOutcome,
+    ImportResult, WindowView,
+};
+pub use decisions::{
+    AttemptView, CandidateView, DecisionSummary, DecisionView, PolicyChoice, PolicyView, RankingView,
+};
+pub use live::{Overview, RatePoint, TokenTotals};
+pub use session::{ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, SessionState, SessionView};
+
+use serde::{Deserialize, Serialize};
+
+/// Where everything of this API lives.
+pub const ADMIN_PREFIX: &str = "/api/admin";
+
+/// The header that every changing request must carry (any value): a page of another origin cannot set it.
+pub const CSRF_HEADER: &str = "x-switchyard-admin";
+
+/// What every refused admin call answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// Machine-readable, snake case, stable.
+    pub code: String,
+    /// For people: what happened and what to do next.
+    pub message: String,
+    /// The field it is about, if one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}

@@ -1,0 +1,39 @@
+//! What the core needs from the outside, as small traits named for the need. Adapters implement them; the
+//! composition root hands them in.
+
+mod storage;
+mod upstream;
+
+pub use storage::{
+    AccountStore, Claim, ClientKey, ClientKeyStore, Imported, Ledger, NewAccount, RefreshOutcome, SettingStore,
+    SettlementRecord, StoreError, StoredAccount,
+};
+pub use upstream::{IssuedTokens, ResponseBody, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest, UpstreamResponse};
+
+use futures_util::future::BoxFuture;
+use gateway_domain::{AccountId, Timestamp};
+
+/// The time. Everything that needs `now` gets it from here, so that tests own it.
+pub trait Clock: Send + Sync {
+    /// The current time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
+    fn now(&self) -> Timestamp {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Carries out one token rotation from claim to durable result. The process may die at any moment while it
+/// runs, so the implementation that ships does it in a process of its own (decision record 0004).
+pub trait Refresher: Send + Sync {
+    /// Rotates the tokens of one account; returns when the result is durable.
+    fn refresh(&self, account: AccountId) -> BoxFuture<'static, RefreshOutcome>;
+}

@@ -1,0 +1,220 @@
+//! Durable state. Nothing here is called on the request path except through background jobs; what must not be
+//! lost (a rotated refresh token) is awaited before it is used.
+//!
+//! One contract suite (`gateway-store`'s `tests/contract.rs`) runs against every implementation.
+
+use futures_util::future::BoxFuture;
+use gateway_domain::{
+    Account, AccountId, AccountIdentity, AccountKind, AccountState, ClientKeyId, CredentialVersion, Credentials,
+    QuotaSnapshot, RequestId, Secret, Timestamp, TokenUsage,
+};
+
+/// Why storage did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such row.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// Somebody else changed it first; nothing was written.
+    #[error("{what} was changed by somebody else meanwhile")]
+    Conflict {
+        /// What was to be written.
+        what: &'static str,
+    },
+    /// The name is in use.
+    #[error("the name is taken; choose another")]
+    NameTaken,
+    /// What is stored cannot be opened with the key file at hand.
+    #[error("stored secrets cannot be opened: {0}")]
+    Sealed(String),
+    /// The database does not answer or refuses.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+}
+
+/// An account as it is to be imported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewAccount {
+    /// The id it gets when its seat is not known yet.
+    pub id: AccountId,
+    /// What it opens.
+    pub kind: AccountKind,
+    /// A wish; a number is appended when it is taken.
+    pub name: String,
+    /// Who it is; a known seat is updated in place.
+    pub identity: AccountIdentity,
+    /// Its plan, if the token says.
+    pub plan: Option<String>,
+    /// When it is added.
+    pub created_at: Timestamp,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Imported {
+    /// A new account.
+    Added(Account),
+    /// The seat was known: its tokens were replaced, its state is active again, its name kept.
+    Updated(Account),
+}
+
+/// An account with what was last seen of its quota.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredAccount {
+    /// The account.
+    pub account: Account,
+    /// Its windows when they were last stored, and when that was.
+    pub quota: Option<(QuotaSnapshot, Timestamp)>,
+}
+
+/// The right to rotate an account's tokens, held by one process at a time.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// Ours until the time asked for; these are the newest tokens.
+    Granted {
+        /// The tokens to spend.
+        credentials: Credentials,
+        /// The version a result replaces.
+        version: CredentialVersion,
+    },
+    /// Somebody else is at it, at the latest until then.
+    Busy {
+        /// When the other claim ends.
+        until: Timestamp,
+    },
+}
+
+/// How one rotation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefreshOutcome {
+    /// New tokens are durable.
+    Refreshed,
+    /// Another process held the claim; its result is what counts.
+    Elsewhere,
+    /// A passing failure; the old tokens are unchanged.
+    Failed {
+        /// For people and logs.
+        message: String,
+    },
+    /// The tokens are dead for good; the account now says so.
+    SignInNeeded {
+        /// The upstream's error code.
+        code: String,
+    },
+}
+
+/// Accounts and their tokens.
+pub trait AccountStore: Send + Sync {
+    /// All accounts, by name.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<StoredAccount>, StoreError>>;
+
+    /// Adds an account or, when its seat is known, replaces its tokens in place (and makes it active again).
+    fn import(&self, account: NewAccount, credentials: Credentials) -> BoxFuture<'_, Result<Imported, StoreError>>;
+
+    /// The newest tokens of an account.
+    fn credentials(&self, id: &AccountId) -> BoxFuture<'_, Result<(Credentials, CredentialVersion), StoreError>>;
+
+    /// Takes the right to rotate until `until`, unless somebody holds it at `now`. Durable when it returns.
+    fn claim_refresh(
+        &self, id: &AccountId, now: Timestamp, until: Timestamp,
+    ) -> BoxFuture<'_, Result<Claim, StoreError>>;
+
+    /// Stores rotated tokens and gives the claim back. Refuses with `Conflict` when the tokens are no longer
+    /// those of `replaces`: a stale result never overwrites a newer sign-in.
+    fn finish_refresh(
+        &self, id: &AccountId, replaces: CredentialVersion, credentials: Credentials,
+    ) -> BoxFuture<'_, Result<CredentialVersion, StoreError>>;
+
+    /// Gives the claim back without a result; with `dead`, also marks the account, but only while its tokens
+    /// are still those of `version`.
+    fn abandon_refresh(
+        &self, id: &AccountId, version: CredentialVersion, dead: Option<AccountState>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Renames an account.
+    fn rename(&self, id: &AccountId, name: &str) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Pauses an account or makes it active.
+    fn set_state(&self, id: &AccountId, state: AccountState) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Removes an account and its tokens.
+    fn delete(&self, id: &AccountId) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Remembers windows (and the plan, when known) for the next start. One statement batch for all.
+    fn save_quota(
+        &self, seen: Vec<(AccountId, QuotaSnapshot, Timestamp)>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// A key we handed out. Only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientKey {
+    /// Its id.
+    pub id: ClientKeyId,
+    /// Who it is for.
+    pub label: String,
+    /// The first characters, to recognise it.
+    pub hint: String,
+    /// SHA-256 of the key; a key has 256 bits of entropy, so a slow hash would add nothing.
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Client keys.
+pub trait ClientKeyStore: Send + Sync {
+    /// All keys, the oldest first.
+    fn list_keys(&self) -> BoxFuture<'_, Result<Vec<ClientKey>, StoreError>>;
+    /// Adds a key. `NameTaken` when its label is in use.
+    fn add_key(&self, key: ClientKey) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Removes a key.
+    fn delete_key(&self, id: &ClientKeyId) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// Small named values: the hash of the admin password, the chosen policy. Values are sealed at rest.
+pub trait SettingStore: Send + Sync {
+    /// The value, if it was ever set.
+    fn setting(&self, name: &str) -> BoxFuture<'_, Result<Option<Secret>, StoreError>>;
+    /// Sets a value.
+    fn put_setting(&self, name: &str, value: Secret) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Sets a value only if none was set; says whether it did.
+    fn put_setting_once(&self, name: &str, value: Secret) -> BoxFuture<'_, Result<bool, StoreError>>;
+}
+
+/// The accounting of one finished request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SettlementRecord {
+    /// The request; settling it twice keeps the first.
+    pub request: RequestId,
+    /// When it arrived.
+    pub at: Timestamp,
+    /// The client key's label, or `local`.
+    pub client: String,
+    /// The model asked for.
+    pub model: String,
+    /// The account that served it or was tried last.
+    pub account: Option<AccountId>,
+    /// `completed` or the label of the failure.
+    pub outcome: String,
+    /// HTTP status sent.
+    pub status: u16,
+    /// Tokens, if the upstream told.
+    pub usage: Option<TokenUsage>,
+    /// From arrival to the first event, in milliseconds.
+    pub first_event_ms: Option<u32>,
+    /// From arrival to the end, in milliseconds.
+    pub duration_ms: u32,
+    /// How many accounts were tried.
+    pub attempts: u32,
+}
+
+/// Settlements, written in batches off the request path.
+pub trait Ledger: Send + Sync {
+    /// Appends; a request that is already there is left as it is.
+    fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// The newest settlements, at most `limit`.
+    fn newest(&self, limit: u32) -> BoxFuture<'_, Result<Vec<SettlementRecord>, StoreError>>;
+}

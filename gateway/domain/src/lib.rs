@@ -1,0 +1,22 @@
+//! Values and invariants of the gateway: ids, time, secrets, accounts, windows, usage, failures.
+//!
+//! Refuses: IO, clocks, async, logging, wire formats. Every other crate may use this one, so it stays small
+//! and dull.
+
+mod account;
+mod failure;
+mod id;
+mod secret;
+mod time;
+mod usage;
+mod window;
+
+pub use account::{
+    Account, AccountIdentity, AccountKind, AccountState, CredentialVersion, Credentials, SignInReason,
+};
+pub use failure::{Failure, FailureKind, Origin, Retry, UpstreamAnswer};
+pub use id::{AccountId, ClientKeyId, IdError, ModelName, RequestId, SessionKey};
+pub use secret::Secret;
+pub use time::{Millis, Timestamp};
+pub use usage::TokenUsage;
+pub use window::{QuotaSnapshot, Window, WindowKind};

@@ -1,0 +1,83 @@
+//! The sums every ranking needs: what is left of a window, who may be considered, best first.
+
+use core::cmp::Ordering;
+
+use crate::{Action, Candidate, Decision, Health, RankRequest};
+
+/// What is left of a window, 0.0 to 1.0, or `when_unknown` when nobody knows how much is used.
+#[must_use]
+pub fn left(used: f64, when_unknown: f64) -> f64 {
+    if used.is_nan() { when_unknown } else { (1.0 - used).clamp(0.0, 1.0) }
+}
+
+/// Sorts by score, highest first. Ties go to whoever was picked longest ago, then to the lower handle.
+pub fn order(scored: &mut [(f64, &Candidate)]) {
+    scored.sort_unstable_by(|(score_a, a), (score_b, b)| {
+        score_b
+            .partial_cmp(score_a)
+            .unwrap_or(Ordering::Equal)
+            .then_with(|| a.last_picked_seq.cmp(&b.last_picked_seq))
+            .then_with(|| a.account.cmp(&b.account))
+    });
+}
+
+impl Candidate {
+    /// Whether the gateway would send a request there now.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        matches!(self.health, Health::Healthy | Health::Degraded | Health::Probing)
+    }
+
+    /// Whether it can take one more request.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.in_flight < self.max_concurrency
+    }
+
+    /// Whether a window is known to be used up.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.short_window_used >= 1.0 || self.long_window_used >= 1.0
+    }
+}
+
+impl RankRequest {
+    /// Whether this candidate could serve the request: usable, with room, not tried before.
+    #[must_use]
+    pub fn may_serve(&self, candidate: &Candidate) -> bool {
+        candidate.is_usable() && candidate.has_room() && !self.already_tried.contains(&candidate.account)
+    }
+}
+
+impl Decision {
+    /// Try these accounts, best first.
+    #[must_use]
+    pub fn ranked(accounts: Vec<u32>, scores: Vec<f64>, reason: impl Into<String>) -> Self {
+        Self { action: Action::UseRanked(accounts), scores, reason: reason.into() }
+    }
+
+    /// No opinion: let the built-in ranking decide.
+    #[must_use]
+    pub fn delegate(reason: impl Into<String>) -> Self {
+        Self { action: Action::Delegate, scores: Vec::new(), reason: reason.into() }
+    }
+
+    /// Nobody suits now: ask again after this long.
+    #[must_use]
+    pub fn wait_ms(ms: u32, reason: impl Into<String>) -> Self {
+        Self { action: Action::WaitMs(ms), scores: Vec::new(), reason: reason.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_a_share_and_unknown_is_the_callers_guess() {
+        assert_eq!(left(0.25, 0.5).to_bits(), 0.75_f64.to_bits());
+        assert_eq!(left(1.7, 0.5).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(left(-0.2, 0.5).to_bits(), 1.0_f64.to_bits());
+        assert_eq!(left(f64::NAN, 0.3).to_bits(), 0.3_f64.to_bits());
+    }
+}
