@@ -157,26 +157,19 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// When the limit ends, if the upstream said so.
     pub resets_at: Option<Timestamp>,
-    /// The upstream's own status and body, to be shown unchanged where the dialects agree.
+    /// What the upstream itself answered.
     pub upstream: Option<UpstreamAnswer>,
 }
 
-/// What the upstream answered, kept for callers that speak its dialect.
-#[derive(Clone, PartialEq)]
+/// What the upstream answered, kept for callers that know its codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamAnswer {
     /// HTTP status.
     pub status: u16,
     /// Its error code or type, lower case, if it named one.
     pub code: Option<String>,
-    /// The body as it came, at most 64 KiB.
-    pub body: Vec<u8>,
-}
-
-impl fmt::Debug for UpstreamAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Bodies may quote prompts: their length is all that may be printed.
-        write!(f, "UpstreamAnswer({}, {:?}, {} bytes)", self.status, self.code, self.body.len())
-    }
+    /// The part of the request that it found wrong, if it named one.
+    pub param: Option<String>,
 }
 
 impl Failure {

@@ -1,0 +1,96 @@
+//! The one engine of the process: what WebAssembly may do here and where its memory comes from.
+//!
+//! One engine, not one per plugin: each engine keeps its own compiler caches.
+
+use std::num::NonZeroUsize;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmFeatures};
+
+use crate::limits::{PARTS, SLOT_BYTES};
+
+/// Instances of all plugins together; their slots are reserved, not resident.
+const MAX_INSTANCES: u32 = 64;
+
+/// Kept warm in a slot between two instances; a small scheduler touches about this much.
+const KEEP_RESIDENT: usize = 64 * 1024;
+
+/// Why no plugin can run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The machine refuses what the runtime needs.
+    #[error("the WebAssembly runtime does not start here: {0}")]
+    Engine(String),
+    /// No thread for the deadlines.
+    #[error("no thread for plugin deadlines: {0}")]
+    Ticker(#[from] std::io::Error),
+}
+
+/// Where instances live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allocator {
+    /// In slots reserved at the start: microseconds to fill and to clear.
+    Pooling,
+    /// In memory mapped for each, because reserving slots was refused; slower, otherwise the same.
+    OnDemand {
+        /// What the machine said.
+        reason: String,
+    },
+}
+
+/// Starts the engine with the pool, or without when the machine refuses the reservation.
+pub(crate) fn start() -> Result<(Engine, Allocator), HostError> {
+    match Engine::new(&config(InstanceAllocationStrategy::Pooling(pool()))) {
+        Ok(engine) => Ok((engine, Allocator::Pooling)),
+        Err(refused) => {
+            let reason = format!("{refused:#}");
+            Engine::new(&config(InstanceAllocationStrategy::OnDemand))
+                .map(|engine| (engine, Allocator::OnDemand { reason }))
+                .map_err(|error| HostError::Engine(format!("{error:#}")))
+        }
+    }
+}
+
+fn config(allocation: InstanceAllocationStrategy) -> Config {
+    let mut config = Config::new();
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        // Every exported function is synchronous; the machinery for concurrent tasks would double a call.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        // What no guest of ours needs is not lent: less code of the runtime is within reach.
+        .wasm_features(
+            WasmFeatures::MULTI_MEMORY
+                | WasmFeatures::MEMORY64
+                | WasmFeatures::TAIL_CALL
+                | WasmFeatures::RELAXED_SIMD
+                | WasmFeatures::EXCEPTIONS
+                | WasmFeatures::STACK_SWITCHING
+                | WasmFeatures::CM_ASYNC,
+            false,
+        )
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16))
+        // A slot reserves what a plugin may use, not 4 GiB: bounds checks cost a ranking nothing measurable, and
+        // the reservation fits into containers and address-space limits.
+        .memory_reservation(SLOT_BYTES as u64)
+        .memory_guard_size(64 * 1024)
+        .memory_may_move(false)
+        .allocation_strategy(allocation);
+    config
+}
+
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(MAX_INSTANCES)
+        .total_core_instances(MAX_INSTANCES * PARTS)
+        .total_memories(MAX_INSTANCES)
+        .total_tables(MAX_INSTANCES * 2)
+        .max_core_instances_per_component(PARTS)
+        .max_memories_per_component(1)
+        .max_tables_per_component(PARTS)
+        .max_memory_size(SLOT_BYTES)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(4 * 1024)
+        // Use warm slots again before touching cold ones.
+        .max_unused_warm_slots(4);
+    pool
+}

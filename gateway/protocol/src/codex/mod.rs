@@ -1,0 +1,8 @@
+//! What is peculiar to the Codex backend of ChatGPT: its error bodies, its quota reports, its tokens.
+
+pub mod auth;
+mod classify;
+mod quota;
+
+pub use classify::{classify_answer, classify_error_object, dead_token_code};
+pub use quota::{quota_from_event, quota_from_headers, quota_from_usage};

@@ -1,0 +1,11 @@
+//! The `openai-responses` dialect.
+
+mod collect;
+mod error;
+mod event;
+mod request;
+
+pub use collect::{Collector, TooLarge};
+pub use error::{error_body, failed_event, whole_seconds};
+pub use event::{EventKind, Terminal, classify_event, read_terminal};
+pub use request::{BodyRules, Decoded, RequestError, Routing, decode};

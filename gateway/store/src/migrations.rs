@@ -1,0 +1,69 @@
+//! The migrations built into the binary, in order.
+//!
+//! Refuses: undoing. Migrations only add, so an older gateway beside a newer one keeps working; a database that
+//! knows more migrations than this list was written by a newer version and is not touched.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+struct File {
+    version: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+macro_rules! files {
+    ($folder:literal: $($version:literal $name:literal),+ $(,)?) => {
+        &[$(File {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!("../migrations/", $folder, "/", $name, ".sql")),
+        }),+]
+    };
+}
+
+const SQLITE: &[File] = files!("sqlite": 1 "0001_first");
+const POSTGRES: &[File] = files!("postgres": 1 "0001_first");
+
+/// For SQLite.
+pub(crate) fn sqlite() -> Migrator {
+    migrator(SQLITE)
+}
+
+/// For PostgreSQL.
+pub(crate) fn postgres() -> Migrator {
+    migrator(POSTGRES)
+}
+
+fn migrator(files: &[File]) -> Migrator {
+    let migration = |file: &File| {
+        let sql = file.sql.into_sql_str();
+        Migration::new(file.version, file.name.into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(files.iter().map(migration).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_built_in_and_both_databases_have_the_same() {
+        for (folder, files) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+            let mut on_disk: Vec<String> = std::fs::read_dir(path)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            on_disk.sort();
+            let built_in: Vec<String> = files.iter().map(|file| format!("{}.sql", file.name)).collect();
+            assert_eq!(on_disk, built_in, "{folder}");
+            for (file, number) in files.iter().zip(1_i64..) {
+                assert_eq!(file.version, number);
+                assert!(file.name.starts_with(&format!("{number:04}_")), "{}", file.name);
+            }
+        }
+        let names = |files: &[File]| files.iter().map(|file| file.name).collect::<Vec<_>>();
+        assert_eq!(names(SQLITE), names(POSTGRES));
+    }
+}

@@ -1,0 +1,113 @@
+//! The rotation of tokens on PostgreSQL: one holder at a time, and no result lost or overwritten.
+//!
+//! Refuses: talking to upstreams, deciding when to rotate.
+
+use gateway_core::ports::storage::{Claim, StoreError};
+use gateway_domain::{AccountId, AccountState, CredentialVersion, Credentials, Timestamp};
+use sqlx::PgConnection;
+
+use super::PostgresStore;
+use crate::error::{existing, unavailable};
+use crate::rows::{CredentialRow, state_columns};
+use crate::seal::seal_tokens;
+
+impl PostgresStore {
+    pub(super) async fn claim(
+        &self, id: AccountId, now: Timestamp, until: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let mut tx = self.begin().await?;
+        let row: Option<CredentialRow> = sqlx::query_as(
+            "SELECT version, tokens, key_id, expires_at, refreshed_at, refresh_claimed_until
+             FROM credentials WHERE account_id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(unavailable)?;
+        let row = existing(row, "the account")?;
+        if let Some(until) = row.claimed(now) {
+            return Ok(Claim::Busy { until });
+        }
+        // Opened before the claim is written: tokens that nobody can read are not worth holding.
+        let (credentials, version) = row.open(&self.keys, &id)?;
+        sqlx::query("UPDATE credentials SET refresh_claimed_until = $1 WHERE account_id = $2")
+            .bind(until.as_millis())
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await
+            .map_err(unavailable)?;
+        tx.commit().await.map_err(unavailable)?;
+        Ok(Claim::Granted { credentials, version })
+    }
+
+    pub(super) async fn finish(
+        &self, id: AccountId, replaces: CredentialVersion, credentials: Credentials,
+    ) -> Result<CredentialVersion, StoreError> {
+        let sealed = seal_tokens(&self.keys, &id, &credentials)?;
+        let mut tx = self.begin().await?;
+        require_account(&mut tx, &id).await?;
+        let version: Option<i64> = sqlx::query_scalar(
+            "UPDATE credentials
+             SET version = version + 1, tokens = $1, key_id = $2, expires_at = $3, refreshed_at = $4,
+                 refresh_claimed_until = NULL
+             WHERE account_id = $5 AND version = $6
+             RETURNING version",
+        )
+        .bind(sealed.bytes)
+        .bind(sealed.key_id)
+        .bind(credentials.expires_at.map(Timestamp::as_millis))
+        .bind(credentials.refreshed_at.as_millis())
+        .bind(id.as_str())
+        .bind(replaces.0)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(unavailable)?;
+        let version = version.ok_or(StoreError::Conflict { what: "the account's tokens" })?;
+        // Who else tried these tokens at the same time may have called them dead; the new ones prove otherwise.
+        sqlx::query(
+            "UPDATE accounts SET state = 'active', state_reason = NULL WHERE id = $1 AND state = 'sign_in_needed'",
+        )
+        .bind(id.as_str())
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable)?;
+        tx.commit().await.map_err(unavailable)?;
+        Ok(CredentialVersion(version))
+    }
+
+    pub(super) async fn abandon(
+        &self, id: AccountId, version: CredentialVersion, dead: Option<AccountState>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        require_account(&mut tx, &id).await?;
+        let freed = sqlx::query(
+            "UPDATE credentials SET refresh_claimed_until = NULL WHERE account_id = $1 AND version = $2",
+        )
+        .bind(id.as_str())
+        .bind(version.0)
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable)?;
+        // Newer tokens are not what failed: neither their claim nor their state is touched.
+        if let Some(state) = dead.filter(|_| freed.rows_affected() > 0) {
+            let (word, reason) = state_columns(&state);
+            sqlx::query("UPDATE accounts SET state = $1, state_reason = $2 WHERE id = $3")
+                .bind(word)
+                .bind(reason)
+                .bind(id.as_str())
+                .execute(&mut *tx)
+                .await
+                .map_err(unavailable)?;
+        }
+        tx.commit().await.map_err(unavailable)
+    }
+}
+
+async fn require_account(tx: &mut PgConnection, id: &AccountId) -> Result<(), StoreError> {
+    let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM accounts WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(tx)
+        .await
+        .map_err(unavailable)?;
+    existing(there.map(|_| ()), "the account")
+}
