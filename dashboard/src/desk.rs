@@ -32,8 +32,7 @@ impl Desk {
 
     /// The one of this application.
     pub(crate) fn get() -> Self {
-        // Without the application around it no component runs, and without it nothing could be shown.
-        use_context().unwrap_or_else(Self::provide)
+        expect_context()
     }
 
     /// An action came to nothing: says so, or shows the sign-in page if that is the reason.

@@ -19,7 +19,7 @@ use crate::logic::backoff;
 use crate::session::Session;
 use crate::{api, browser};
 
-/// A stream this quiet is checked: a sleeping laptop or a lost router leaves it open and dead.
+/// A stream this quiet is opened anew: a sleeping laptop or a lost router leaves it open and dead.
 const QUIET_MS: i64 = 40_000;
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
@@ -92,6 +92,12 @@ impl Live {
         });
     }
 
+    /// Does not wait for the next try.
+    pub(crate) fn reconnect(self) {
+        self.attempt.set_value(0);
+        self.connect(self.next_round());
+    }
+
     /// Fetches the overview now, after an action that changed it.
     pub(crate) fn refresh(self) {
         spawn_local(async move {
@@ -107,11 +113,6 @@ impl Live {
         let round = self.round.get_value().wrapping_add(1);
         self.round.set_value(round);
         round
-    }
-
-    fn reconnect(self) {
-        self.attempt.set_value(0);
-        self.connect(self.next_round());
     }
 
     fn connect(self, round: u32) {
@@ -162,7 +163,7 @@ impl Live {
     fn check_quiet(self) {
         let quiet = browser::now_ms() - self.heard_at.get_value();
         if quiet > QUIET_MS && self.link.get_untracked() == Link::Open {
-            self.refresh();
+            self.reconnect();
         }
     }
 }

@@ -157,13 +157,13 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// When the limit ends, if the upstream said so.
     pub resets_at: Option<Timestamp>,
-    /// What the upstream itself answered.
-    pub upstream: Option<UpstreamAnswer>,
+    /// The status and code that the upstream, or an extension that refused, chose.
+    pub answer: Option<Answer>,
 }
 
-/// What the upstream answered, kept for callers that know its codes.
+/// What the upstream answered, or what an extension wants answered, kept for callers that know its codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamAnswer {
+pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// Its error code or type, lower case, if it named one.
@@ -182,7 +182,7 @@ impl Failure {
             param: None,
             retry_after: None,
             resets_at: None,
-            upstream: None,
+            answer: None,
         }
     }
 
@@ -234,10 +234,10 @@ impl Failure {
         self
     }
 
-    /// Keeps the upstream's own answer.
+    /// Keeps the answer of the upstream or of the extension.
     #[must_use]
-    pub fn answered(mut self, answer: UpstreamAnswer) -> Self {
-        self.upstream = Some(answer);
+    pub fn answered(mut self, answer: Answer) -> Self {
+        self.answer = Some(answer);
         self
     }
 }

@@ -59,6 +59,7 @@ impl LabIo {
         let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         let half = all.get(..all.len() / 2).unwrap_or_default();
         ready!(Pin::new(&mut self.stream).poll_write(cx, half))?;
+        self.control.reset();
         Poll::Ready(Err(self.broken()))
     }
 }

@@ -3,16 +3,17 @@
 
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod table;
 
-pub use table::{ERROR_BODIES, FAILED_EVENTS};
 pub(crate) use table::{
     CLIENT_TOO_OLD, INVALID_CLIENT, INVALID_GRANT, NOT_FOUND, PAYLOAD_TOO_LARGE, RATE_LIMIT_EXCEEDED,
     RATE_LIMITED_WITHOUT_CODE, REFRESH_TOKEN_EXPIRED, REFRESH_TOKEN_INVALIDATED, REFRESH_TOKEN_REUSED,
     TOKEN_EXPIRED, TOKEN_INVALIDATED, UNAUTHORIZED_DETAIL, UNPARSABLE_TOKEN_DETAIL, UNSUPPORTED_GRANT,
 };
+pub use table::{ERROR_BODIES, FAILED_EVENTS};
 
 /// Where upstream answers this way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -27,8 +28,7 @@ pub enum ErrorPlace {
 /// One row: what comes back, byte for byte, apart from times.
 ///
 /// `@RESETS_AT@` in the text becomes a Unix time [`ErrorBody::RESETS_IN`] seconds ahead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorBody {
     /// How tests and scripts call it.
     pub name: &'static str,
@@ -69,8 +69,8 @@ impl ErrorBody {
     /// The whole answer, with another status if a script asks for one.
     pub(crate) fn respond(&self, status: Option<u16>, now: i64) -> Response<Body> {
         let mut response = Response::new(Body::from(self.render(now)));
-        *response.status_mut() = StatusCode::from_u16(status.unwrap_or(self.status))
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(status.unwrap_or(self.status)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         if !self.content_type.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
@@ -90,9 +90,17 @@ impl TryFrom<String> for ErrorBody {
     }
 }
 
-impl From<ErrorBody> for String {
-    fn from(body: ErrorBody) -> Self {
-        body.name.to_owned()
+// In JSON a row is its name.
+impl Serialize for ErrorBody {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorBody {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(input)?;
+        Self::try_from(name).map_err(D::Error::custom)
     }
 }
 
@@ -107,7 +115,9 @@ mod tests {
         let mut seen = HashSet::new();
         for row in ERROR_BODIES {
             assert!(seen.insert(row.name), "{} is listed twice", row.name);
-            assert!(StatusCode::from_u16(row.status).is_ok_and(|s| s.is_client_error() || s.is_server_error()));
+            assert!(
+                StatusCode::from_u16(row.status).is_ok_and(|s| s.is_client_error() || s.is_server_error())
+            );
             let text = row.render(1_800_000_000);
             assert!(!text.contains('@'), "{}: placeholder left in {text}", row.name);
             if row.content_type == "application/json" {

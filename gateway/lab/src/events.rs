@@ -301,15 +301,17 @@ pub(crate) fn unknown() -> Bytes {
 
 /// The terminal event turned into `response.incomplete`.
 pub(crate) fn incomplete(terminal: &Bytes, reason: &str) -> Bytes {
-    let mut fields = data_of(terminal);
-    if let Some(fields) = fields.as_object_mut() {
-        fields.remove("type");
-    }
+    let mut fields = match data_of(terminal) {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    fields.remove("type");
     if let Some(response) = fields.get_mut("response") {
-        let change = json!({"status": "incomplete", "incomplete_details": {"reason": reason}, "completed_at": null});
+        let change =
+            json!({"status": "incomplete", "incomplete_details": {"reason": reason}, "completed_at": null});
         *response = with(response.take(), change);
     }
-    sse("response.incomplete", "", &fields)
+    sse("response.incomplete", "", &Value::Object(fields))
 }
 
 /// The JSON of one framed event.

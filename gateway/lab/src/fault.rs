@@ -307,8 +307,8 @@ mod tests {
     fn rules_apply_in_order_with_skip_and_times() {
         let book = FaultBook::default();
         assert_eq!(book.take(Route::Responses, Some(0)), None);
-        let first = book
-            .add(FaultRule::new(Fault::Unauthorized401).on(Route::Responses).account(0).skip(1).times(2));
+        let first =
+            book.add(FaultRule::new(Fault::Unauthorized401).on(Route::Responses).account(0).skip(1).times(2));
         book.add(FaultRule::new(Fault::DropCompleted));
         assert_eq!(book.take(Route::Responses, Some(0)), Some(Fault::DropCompleted), "the first is skipped");
         assert_eq!(book.take(Route::Responses, Some(1)), Some(Fault::DropCompleted));

@@ -56,7 +56,8 @@ struct Tool<'a> {
 type Behaviour = fn(&Prompt<'_>) -> Option<Turn>;
 
 /// The table; the first behaviour that has an answer gives it.
-const BEHAVIOURS: [Behaviour; 6] = [compact, quote_tool_output, use_the_shell, call_a_tool, stream_events, echo];
+const BEHAVIOURS: [Behaviour; 6] =
+    [compact, quote_tool_output, use_the_shell, call_a_tool, stream_events, echo];
 
 /// What the model answers to this request.
 pub(crate) fn answer(request: &Map<String, Value>) -> Turn {
@@ -256,9 +257,7 @@ mod tests {
 
     #[test]
     fn it_quotes_what_a_tool_said() {
-        let with = |output: Value| {
-            json!({"input": [{"type": "function_call_output", "call_id": "c", "output": output}]})
-        };
+        let with = |output: Value| json!({"input": [{"type": "function_call_output", "call_id": "c", "output": output}]});
         assert_eq!(text(&with(json!("hello"))), "The tool said: hello");
         let parts = json!([{"type": "input_text", "text": "parts"}]);
         assert_eq!(text(&with(parts)), "The tool said: parts");

@@ -48,9 +48,10 @@ pub(crate) fn plan(
             paced(insert(events, at, half_a_character()), pause)
         }
         Fault::Dribble(size) => dribble(&events.concat(), *size),
-        Fault::SlowEvents(span) => {
-            events.into_iter().flat_map(|event| [Step::Flush, Step::Pause(*span), Step::Send(event)]).collect()
-        }
+        Fault::SlowEvents(span) => events
+            .into_iter()
+            .flat_map(|event| [Step::Flush, Step::Pause(*span), Step::Send(event)])
+            .collect(),
         Fault::FailedEvent { code, message, after_events } => {
             let failed = events::failed(response_id, code, message);
             then(first(events, *after_events), pause, [Step::Send(failed)])
@@ -150,7 +151,12 @@ impl Sender {
 
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
         if self.broken {
-            return Some(Err(reset_error()));
+            return match &self.control {
+                // The write of the cut event breaks the connection, and this body with it; an error now would make
+                // hyper drop that write.
+                Some(_) => std::future::pending().await,
+                None => Some(Err(reset_error())),
+            };
         }
         loop {
             match self.steps.next()? {
@@ -196,19 +202,12 @@ mod tests {
     use super::*;
 
     fn events() -> Vec<Bytes> {
-        ["event: response.created\n\n", "event: response.output_text.delta\n\n", "event: response.completed\n\n"]
-            .map(Bytes::from_static_str)
-            .to_vec()
-    }
-
-    trait FromStr {
-        fn from_static_str(text: &'static str) -> Bytes;
-    }
-
-    impl FromStr for Bytes {
-        fn from_static_str(text: &'static str) -> Bytes {
-            Bytes::from_static(text.as_bytes())
-        }
+        let all = [
+            "event: response.created\n\n",
+            "event: response.output_text.delta\n\n",
+            "event: response.completed\n\n",
+        ];
+        all.map(|text| Bytes::from_static(text.as_bytes())).to_vec()
     }
 
     fn sent(fault: Option<&Fault>) -> Vec<Bytes> {

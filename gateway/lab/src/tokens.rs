@@ -163,8 +163,7 @@ impl TokenBook {
             RefreshState::Current => {}
         }
         let now = now_ms.div_euclid(1000);
-        let tokens =
-            self.issue(account, family, Lifetime::Normal, now).ok_or(RefreshFailure::Unknown)?;
+        let tokens = self.issue(account, family, Lifetime::Normal, now).ok_or(RefreshFailure::Unknown)?;
         if let Some(old) = self.refresh.get_mut(refresh_token) {
             old.state = RefreshState::Spent { at_ms: now_ms, answer: tokens.clone() };
         }

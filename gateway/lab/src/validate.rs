@@ -98,7 +98,8 @@ pub(crate) fn check(body: &[u8], strict: Strictness<'_>) -> Result<Map<String, V
     check_pairs(input)?;
     let tokens = body.len() as u64 / 4;
     if strict.context_window.is_some_and(|window| tokens > window) {
-        let text = "Your input exceeds the context window of this model. Please adjust your input and try again.";
+        let text =
+            "Your input exceeds the context window of this model. Please adjust your input and try again.";
         return Err(Refusal::invalid(text, Some("context_length_exceeded"), Some("input")));
     }
     Ok(request)

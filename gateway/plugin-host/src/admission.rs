@@ -20,7 +20,7 @@ use crate::policy::WasmPolicy;
 use crate::pool::Pool;
 
 /// The steps, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// Its size.
     Read,

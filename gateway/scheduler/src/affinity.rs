@@ -33,18 +33,6 @@ impl Affinity {
         }
         self.younger.insert(session, account);
     }
-
-    /// Conversations remembered now.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.younger.len() + self.elder.len()
-    }
-
-    /// Whether none is remembered.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 #[cfg(test)]
@@ -63,6 +51,7 @@ mod tests {
             }
         }
         assert_eq!(affinity.owner(&mine), Some(AccountRef(7)));
-        assert!(affinity.len() <= 2 * MAX_SESSIONS_PER_GENERATION);
+        assert!(affinity.younger.len() <= MAX_SESSIONS_PER_GENERATION);
+        assert!(affinity.elder.len() <= MAX_SESSIONS_PER_GENERATION);
     }
 }

@@ -248,6 +248,14 @@ pub struct PolicyVersion {
     pub digest: String,
 }
 
+impl PolicyVersion {
+    /// What it is chosen by: language and name (`rhai:usage-balanced`).
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}:{}", self.language.label(), self.name)
+    }
+}
+
 /// Ranks candidates. Implemented by the built-in, the Rhai host and the WASM host.
 pub trait RankingPolicy: Send + Sync {
     /// Which policy this is.

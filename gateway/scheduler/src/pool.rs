@@ -108,6 +108,8 @@ pub struct Slot {
     pub quota: QuotaSnapshot,
     /// When they were told.
     pub quota_seen_at: Option<Timestamp>,
+    /// When they were last asked for by ourselves.
+    pub quota_checked_at: Option<Timestamp>,
     /// Whether the windows changed since they were last stored.
     quota_unsaved: bool,
     /// The whole account's cooldown, if one was set.
@@ -153,6 +155,7 @@ impl Slot {
             in_flight: 0,
             quota,
             quota_seen_at,
+            quota_checked_at: None,
             quota_unsaved: false,
             cooldown: None,
             model_cooldowns: Vec::new(),
@@ -436,6 +439,13 @@ impl Pool {
             slot.profile.plan = quota.plan.clone().unwrap_or_default();
             slot.quota.plan = quota.plan.clone();
             self.rebuild_roster();
+        }
+    }
+
+    /// Notes that an account's quota is being asked for.
+    pub fn quota_checked(&mut self, account: AccountRef, now: Timestamp) {
+        if let Some(slot) = self.slot_mut(account) {
+            slot.quota_checked_at = Some(now);
         }
     }
 

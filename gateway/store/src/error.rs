@@ -18,7 +18,9 @@ pub enum OpenError {
     #[error("the database URL names no file; use postgres:// or the path of a SQLite file")]
     NoFile,
     /// The URL has the right scheme, but the rest is not understood.
-    #[error("the database URL is not understood ({0}); it looks like postgres://user:password@host:5432/name")]
+    #[error(
+        "the database URL is not understood ({0}); it looks like postgres://user:password@host:5432/name"
+    )]
     Url(String),
     /// The file or its folder cannot be made.
     #[error("{path} cannot be made: {source}", path = path.display())]
@@ -77,7 +79,9 @@ pub(crate) fn unavailable(error: sqlx::Error) -> StoreError {
 
 /// A row that no version of ours has written like this.
 pub(crate) fn unreadable(what: &'static str) -> StoreError {
-    StoreError::Unavailable(format!("{what} is not readable; it was not written by this version of the gateway"))
+    StoreError::Unavailable(format!(
+        "{what} is not readable; it was not written by this version of the gateway"
+    ))
 }
 
 /// Turns "no such row" into the port's word for it.

@@ -161,7 +161,7 @@ fn create(path: &Path) -> io::Result<()> {
 
     // Temporary files are made for their owner alone (0600).
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    write!(file, "{HEADER}{}\n", STANDARD.encode(key))?;
+    writeln!(file, "{HEADER}{}", STANDARD.encode(key))?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
         Ok(_) => files::sync_folder(folder),
@@ -211,7 +211,11 @@ mod tests {
         let again = KeyRing::load_or_create(&path).unwrap();
         assert_eq!(made.active_id(), again.active_id());
         assert_eq!(text, std::fs::read_to_string(&path).unwrap());
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing temporary is left");
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "nothing temporary is left"
+        );
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

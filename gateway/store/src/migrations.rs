@@ -3,8 +3,9 @@
 //! Refuses: undoing. Migrations only add, so an older gateway beside a newer one keeps working; a database that
 //! knows more migrations than this list was written by a newer version and is not touched.
 
-use sqlx::SqlSafeStr;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use futures_util::future::BoxFuture;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{PgConnection, SqlSafeStr, SqliteConnection};
 
 struct File {
     version: i64,
@@ -25,14 +26,15 @@ macro_rules! files {
 const SQLITE: &[File] = files!("sqlite": 1 "0001_first");
 const POSTGRES: &[File] = files!("postgres": 1 "0001_first");
 
-/// For SQLite.
-pub(crate) fn sqlite() -> Migrator {
-    migrator(SQLITE)
+/// Brings a SQLite file up to date. The caller holds its write lock.
+// A named lifetime and a box: otherwise the compiler cannot see that the future may move between threads.
+pub(crate) fn run_sqlite(connection: &mut SqliteConnection) -> BoxFuture<'_, Result<(), MigrateError>> {
+    Box::pin(async move { migrator(SQLITE).run_direct(None, connection, false).await })
 }
 
-/// For PostgreSQL.
-pub(crate) fn postgres() -> Migrator {
-    migrator(POSTGRES)
+/// Brings a PostgreSQL database up to date, under an advisory lock.
+pub(crate) fn run_postgres(connection: &mut PgConnection) -> BoxFuture<'_, Result<(), MigrateError>> {
+    Box::pin(async move { migrator(POSTGRES).run_direct(None, connection, false).await })
 }
 
 fn migrator(files: &[File]) -> Migrator {

@@ -4,8 +4,8 @@
 
 use gateway_core::ports::storage::{ClientKey, SettlementRecord, StoreError, StoredAccount};
 use gateway_domain::{
-    Account, AccountId, AccountIdentity, AccountKind, AccountState, ClientKeyId, CredentialVersion, Credentials,
-    QuotaSnapshot, RequestId, SignInReason, Timestamp, TokenUsage,
+    Account, AccountId, AccountIdentity, AccountKind, AccountState, ClientKeyId, CredentialVersion,
+    Credentials, QuotaSnapshot, RequestId, SignInReason, Timestamp, TokenUsage,
 };
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
@@ -94,7 +94,9 @@ fn state(word: &str, reason: Option<String>) -> Option<AccountState> {
     match word {
         ACTIVE => Some(AccountState::Active),
         PAUSED => Some(AccountState::Paused),
-        SIGN_IN_NEEDED => Some(AccountState::SignInNeeded { reason: SignInReason(reason.unwrap_or_default()) }),
+        SIGN_IN_NEEDED => {
+            Some(AccountState::SignInNeeded { reason: SignInReason(reason.unwrap_or_default()) })
+        }
         _ => None,
     }
 }
@@ -147,7 +149,9 @@ row! {
 impl CredentialRow {
     /// The tokens, opened.
     pub(crate) fn open(
-        self, keys: &KeyRing, id: &AccountId,
+        self,
+        keys: &KeyRing,
+        id: &AccountId,
     ) -> Result<(Credentials, CredentialVersion), StoreError> {
         let sealed = Sealed { bytes: self.tokens, key_id: self.key_id };
         let expires_at = self.expires_at.map(Timestamp::from_millis);
@@ -261,7 +265,8 @@ impl SettlementRow {
         };
         let account = self.account_id.as_deref().map(AccountId::parse).transpose();
         Ok(SettlementRecord {
-            request: RequestId::parse(&self.request_id).map_err(|_| unreadable("a settlement's request id"))?,
+            request: RequestId::parse(&self.request_id)
+                .map_err(|_| unreadable("a settlement's request id"))?,
             at: Timestamp::from_millis(self.at),
             client: self.client,
             model: self.model,
@@ -299,7 +304,8 @@ mod tests {
 
     #[test]
     fn an_account_of_a_newer_version_does_not_hide_the_others() {
-        let rows = vec![row("a", "codex", "active"), row("b", "toaster", "active"), row("c", "codex", "gone")];
+        let rows =
+            vec![row("a", "codex", "active"), row("b", "toaster", "active"), row("c", "codex", "gone")];
         let kept = stored_accounts(rows);
         assert_eq!(kept.iter().map(|stored| stored.account.id.as_str()).collect::<Vec<_>>(), ["a"]);
         assert_eq!(kept[0].quota, None, "a quota that cannot be read counts as none");
@@ -325,7 +331,8 @@ mod tests {
         let seen =
             vec![(id("b"), plan("old"), at(1)), (id("a"), plan("one"), at(9)), (id("b"), plan("new"), at(2))];
         let columns = quota_columns(seen).unwrap();
-        let kept: Vec<_> = columns.iter().map(|row| (row.id.as_str(), row.plan.as_deref().unwrap())).collect();
+        let kept: Vec<_> =
+            columns.iter().map(|row| (row.id.as_str(), row.plan.as_deref().unwrap())).collect();
         assert_eq!(kept, [("a", "one"), ("b", "new")]);
     }
 }

@@ -101,7 +101,11 @@ struct Tokens {
 }
 
 /// Seals the tokens of an account.
-pub(crate) fn seal_tokens(keys: &KeyRing, id: &AccountId, tokens: &Credentials) -> Result<Sealed, StoreError> {
+pub(crate) fn seal_tokens(
+    keys: &KeyRing,
+    id: &AccountId,
+    tokens: &Credentials,
+) -> Result<Sealed, StoreError> {
     let exposed = |token: &Option<Secret>| token.as_ref().map(|token| token.expose().clone());
     let tokens = Tokens {
         access_token: tokens.access_token.expose().clone(),
@@ -115,12 +119,18 @@ pub(crate) fn seal_tokens(keys: &KeyRing, id: &AccountId, tokens: &Credentials) 
 
 /// Opens the tokens of an account.
 pub(crate) fn unseal_tokens(
-    keys: &KeyRing, id: &AccountId, sealed: &Sealed, expires_at: Option<Timestamp>, refreshed_at: Timestamp,
+    keys: &KeyRing,
+    id: &AccountId,
+    sealed: &Sealed,
+    expires_at: Option<Timestamp>,
+    refreshed_at: Timestamp,
 ) -> Result<Credentials, StoreError> {
     let json = unseal(keys, Slot::tokens(id), sealed)?;
     // The parser's message would quote what it read.
     let tokens: Tokens = serde_json::from_slice(&json).map_err(|_| {
-        StoreError::Sealed("the tokens of an account are in a form that this version does not know".to_owned())
+        StoreError::Sealed(
+            "the tokens of an account are in a form that this version does not know".to_owned(),
+        )
     })?;
     Ok(Credentials {
         access_token: Secret::new(tokens.access_token),

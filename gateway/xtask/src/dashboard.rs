@@ -23,7 +23,7 @@ const WASM_LIMIT: usize = 1_300_000;
 const WASM_BROTLI_LIMIT: usize = 380_000;
 
 /// What decides the bundle. The lock file stands for all dependencies.
-const INPUTS: [&str; 10] = [
+const INPUTS: [&str; 9] = [
     "Cargo.lock",
     "Cargo.toml",
     "dashboard/Cargo.toml",
@@ -33,7 +33,6 @@ const INPUTS: [&str; 10] = [
     "dashboard/src",
     "dashboard/style",
     "gateway/api",
-    "gateway/domain",
 ];
 
 /// What `wasm-opt` must accept: the features that the compiler turns on for this target.
@@ -332,7 +331,6 @@ mod tests {
             write(input, "x");
         }
         write("gateway/api/lib.rs", "x");
-        write("gateway/domain/lib.rs", "x");
         root
     }
 

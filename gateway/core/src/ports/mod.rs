@@ -1,14 +1,19 @@
 //! What the core needs from the outside, as small traits named for the need. Adapters implement them; the
 //! composition root hands them in.
 
+mod observer;
 mod storage;
 mod upstream;
 
+pub use observer::{Ended, Observer, RankingSeen};
 pub use storage::{
-    AccountStore, Claim, ClientKey, ClientKeyStore, Imported, Ledger, NewAccount, RefreshOutcome, SettingStore,
-    SettlementRecord, StoreError, StoredAccount,
+    AccountStore, Claim, ClientKey, ClientKeyStore, Imported, Ledger, NewAccount, RefreshOutcome,
+    SettingStore, SettlementRecord, StoreError, StoredAccount,
 };
-pub use upstream::{IssuedTokens, ResponseBody, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest, UpstreamResponse};
+pub use upstream::{
+    Continues, IssuedTokens, ResponseBody, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest,
+    UpstreamResponse,
+};
 
 use futures_util::future::BoxFuture;
 use gateway_domain::{AccountId, Timestamp};
@@ -26,7 +31,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
     fn now(&self) -> Timestamp {
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since_epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 }

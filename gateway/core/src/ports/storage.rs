@@ -5,8 +5,8 @@
 
 use futures_util::future::BoxFuture;
 use gateway_domain::{
-    Account, AccountId, AccountIdentity, AccountKind, AccountState, ClientKeyId, CredentialVersion, Credentials,
-    QuotaSnapshot, RequestId, Secret, Timestamp, TokenUsage,
+    Account, AccountId, AccountIdentity, AccountKind, AccountState, ClientKeyId, CredentialVersion,
+    Credentials, QuotaSnapshot, RequestId, Secret, Timestamp, TokenUsage,
 };
 
 /// Why storage did not do it.
@@ -112,26 +112,42 @@ pub trait AccountStore: Send + Sync {
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredAccount>, StoreError>>;
 
     /// Adds an account or, when its seat is known, replaces its tokens in place (and makes it active again).
-    fn import(&self, account: NewAccount, credentials: Credentials) -> BoxFuture<'_, Result<Imported, StoreError>>;
+    fn import(
+        &self,
+        account: NewAccount,
+        credentials: Credentials,
+    ) -> BoxFuture<'_, Result<Imported, StoreError>>;
 
     /// The newest tokens of an account.
-    fn credentials(&self, id: &AccountId) -> BoxFuture<'_, Result<(Credentials, CredentialVersion), StoreError>>;
+    fn credentials(
+        &self,
+        id: &AccountId,
+    ) -> BoxFuture<'_, Result<(Credentials, CredentialVersion), StoreError>>;
 
     /// Takes the right to rotate until `until`, unless somebody holds it at `now`. Durable when it returns.
     fn claim_refresh(
-        &self, id: &AccountId, now: Timestamp, until: Timestamp,
+        &self,
+        id: &AccountId,
+        now: Timestamp,
+        until: Timestamp,
     ) -> BoxFuture<'_, Result<Claim, StoreError>>;
 
     /// Stores rotated tokens and gives the claim back. Refuses with `Conflict` when the tokens are no longer
     /// those of `replaces`: a stale result never overwrites a newer sign-in.
     fn finish_refresh(
-        &self, id: &AccountId, replaces: CredentialVersion, credentials: Credentials,
+        &self,
+        id: &AccountId,
+        replaces: CredentialVersion,
+        credentials: Credentials,
     ) -> BoxFuture<'_, Result<CredentialVersion, StoreError>>;
 
     /// Gives the claim back without a result; with `dead`, also marks the account, but only while its tokens
     /// are still those of `version`.
     fn abandon_refresh(
-        &self, id: &AccountId, version: CredentialVersion, dead: Option<AccountState>,
+        &self,
+        id: &AccountId,
+        version: CredentialVersion,
+        dead: Option<AccountState>,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Renames an account.
@@ -145,7 +161,8 @@ pub trait AccountStore: Send + Sync {
 
     /// Remembers windows (and the plan, when known) for the next start. One statement batch for all.
     fn save_quota(
-        &self, seen: Vec<(AccountId, QuotaSnapshot, Timestamp)>,
+        &self,
+        seen: Vec<(AccountId, QuotaSnapshot, Timestamp)>,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 

@@ -6,13 +6,27 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use gateway_domain::{Failure, QuotaSnapshot, Secret};
+use gateway_protocol::responses::CallerKind;
 use http::{HeaderMap, StatusCode};
+
+/// Whether a conversation stays on the account that served it last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continues {
+    /// It does; state that the upstream bound to the account is valid.
+    Here,
+    /// It is new or comes from another account; such state must not go along.
+    Anew,
+}
 
 /// One turn on its way to one account.
 #[derive(Debug, Clone)]
 pub struct UpstreamRequest {
-    /// The client's headers after the gateway's own were taken away.
+    /// The client's headers as they came; the adapter decides which go along.
     pub headers: HeaderMap,
+    /// Who wrote them: a Codex client's own headers are passed on, for others we speak for ourselves.
+    pub caller: CallerKind,
+    /// Whether the conversation was served by this account before, so that what is bound to it may go along.
+    pub continues: Continues,
     /// The body as it goes out.
     pub body: Bytes,
     /// The account's access token.
@@ -47,7 +61,9 @@ pub trait Upstream: Send + Sync {
     /// # Errors
     /// The provider could not be reached, refused, or answered something else.
     fn quota(
-        &self, access_token: Secret, workspace_id: Option<String>,
+        &self,
+        access_token: Secret,
+        workspace_id: Option<String>,
     ) -> BoxFuture<'_, Result<QuotaSnapshot, Failure>>;
 
     /// Asks for the model catalogue as Codex reads it (`codex/models`), the JSON as it came.
@@ -55,7 +71,10 @@ pub trait Upstream: Send + Sync {
     /// # Errors
     /// The provider could not be reached, refused, or answered something else.
     fn models(
-        &self, access_token: Secret, workspace_id: Option<String>, client_version: String,
+        &self,
+        access_token: Secret,
+        workspace_id: Option<String>,
+        client_version: String,
     ) -> BoxFuture<'_, Result<Bytes, Failure>>;
 }
 

@@ -5,21 +5,86 @@ use super::{ErrorBody, ErrorPlace};
 
 const JSON: &str = "application/json";
 
-pub(crate) const RATE_LIMIT_EXCEEDED: ErrorBody = row("rate_limit_exceeded", 429, ErrorPlace::Backend, JSON, r#"{"error":{"message":"Rate limit reached for this account on tokens per min (TPM). Please try again in 1.898s.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#);
-pub(crate) const RATE_LIMITED_WITHOUT_CODE: ErrorBody = row("rate_limited_without_code", 429, ErrorPlace::Backend, JSON, r#"{"detail":"Too Many Requests"}"#);
-pub(crate) const TOKEN_EXPIRED: ErrorBody = row("token_expired", 401, ErrorPlace::Backend, JSON, r#"{"error":{"message":"Provided authentication token is expired. Please try signing in again.","type":"invalid_request_error","param":null,"code":"token_expired"}}"#);
-pub(crate) const TOKEN_INVALIDATED: ErrorBody = row("token_invalidated", 401, ErrorPlace::Backend, JSON, r#"{"error":{"message":"Your authentication token has been invalidated. Please try signing in again.","type":"invalid_request_error","param":null,"code":"token_invalidated"}}"#);
-pub(crate) const UNAUTHORIZED_DETAIL: ErrorBody = row("unauthorized_detail", 401, ErrorPlace::Backend, JSON, r#"{"detail":"Unauthorized"}"#);
-pub(crate) const UNPARSABLE_TOKEN_DETAIL: ErrorBody = row("unparsable_token_detail", 401, ErrorPlace::Backend, JSON, r#"{"detail":"Could not parse your authentication token. Please try signing in again."}"#);
-pub(crate) const NOT_FOUND: ErrorBody = row("not_found_detail", 404, ErrorPlace::Backend, JSON, r#"{"detail":"Not Found"}"#);
-pub(crate) const PAYLOAD_TOO_LARGE: ErrorBody = row("payload_too_large_detail", 413, ErrorPlace::Backend, JSON, r#"{"detail":"Request body too large"}"#);
-pub(crate) const CLIENT_TOO_OLD: ErrorBody = row("client_too_old", 426, ErrorPlace::Backend, JSON, r#"{"detail":"Upgrade Required"}"#);
-pub(crate) const REFRESH_TOKEN_REUSED: ErrorBody = row("refresh_token_reused", 401, ErrorPlace::Token, JSON, r#"{"error":{"message":"Your refresh token has already been used to generate a new access token. Please try signing in again.","type":"invalid_request_error","param":null,"code":"refresh_token_reused"}}"#);
-pub(crate) const REFRESH_TOKEN_EXPIRED: ErrorBody = row("refresh_token_expired", 401, ErrorPlace::Token, JSON, r#"{"error":{"message":"Your refresh token has expired. Please try signing in again.","type":"invalid_request_error","param":null,"code":"refresh_token_expired"}}"#);
-pub(crate) const REFRESH_TOKEN_INVALIDATED: ErrorBody = row("refresh_token_invalidated", 401, ErrorPlace::Token, JSON, r#"{"error":{"message":"Your session has ended. Please log in again.","type":"invalid_request_error","param":null,"code":"refresh_token_invalidated"}}"#);
-pub(crate) const INVALID_GRANT: ErrorBody = row("invalid_grant", 400, ErrorPlace::Token, JSON, r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#);
-pub(crate) const INVALID_CLIENT: ErrorBody = row("invalid_client", 401, ErrorPlace::Token, JSON, r#"{"error":"invalid_client","error_description":"Unknown client."}"#);
-pub(crate) const UNSUPPORTED_GRANT: ErrorBody = row("unsupported_grant_type", 400, ErrorPlace::Token, JSON, r#"{"error":"unsupported_grant_type","error_description":"Only refresh_token is supported."}"#);
+pub(crate) const RATE_LIMIT_EXCEEDED: ErrorBody = row(
+    "rate_limit_exceeded",
+    429,
+    ErrorPlace::Backend,
+    JSON,
+    r#"{"error":{"message":"Rate limit reached for this account on tokens per min (TPM). Please try again in 1.898s.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
+);
+pub(crate) const RATE_LIMITED_WITHOUT_CODE: ErrorBody =
+    row("rate_limited_without_code", 429, ErrorPlace::Backend, JSON, r#"{"detail":"Too Many Requests"}"#);
+pub(crate) const TOKEN_EXPIRED: ErrorBody = row(
+    "token_expired",
+    401,
+    ErrorPlace::Backend,
+    JSON,
+    r#"{"error":{"message":"Provided authentication token is expired. Please try signing in again.","type":"invalid_request_error","param":null,"code":"token_expired"}}"#,
+);
+pub(crate) const TOKEN_INVALIDATED: ErrorBody = row(
+    "token_invalidated",
+    401,
+    ErrorPlace::Backend,
+    JSON,
+    r#"{"error":{"message":"Your authentication token has been invalidated. Please try signing in again.","type":"invalid_request_error","param":null,"code":"token_invalidated"}}"#,
+);
+pub(crate) const UNAUTHORIZED_DETAIL: ErrorBody =
+    row("unauthorized_detail", 401, ErrorPlace::Backend, JSON, r#"{"detail":"Unauthorized"}"#);
+pub(crate) const UNPARSABLE_TOKEN_DETAIL: ErrorBody = row(
+    "unparsable_token_detail",
+    401,
+    ErrorPlace::Backend,
+    JSON,
+    r#"{"detail":"Could not parse your authentication token. Please try signing in again."}"#,
+);
+pub(crate) const NOT_FOUND: ErrorBody =
+    row("not_found_detail", 404, ErrorPlace::Backend, JSON, r#"{"detail":"Not Found"}"#);
+pub(crate) const PAYLOAD_TOO_LARGE: ErrorBody =
+    row("payload_too_large_detail", 413, ErrorPlace::Backend, JSON, r#"{"detail":"Request body too large"}"#);
+pub(crate) const CLIENT_TOO_OLD: ErrorBody =
+    row("client_too_old", 426, ErrorPlace::Backend, JSON, r#"{"detail":"Upgrade Required"}"#);
+pub(crate) const REFRESH_TOKEN_REUSED: ErrorBody = row(
+    "refresh_token_reused",
+    401,
+    ErrorPlace::Token,
+    JSON,
+    r#"{"error":{"message":"Your refresh token has already been used to generate a new access token. Please try signing in again.","type":"invalid_request_error","param":null,"code":"refresh_token_reused"}}"#,
+);
+pub(crate) const REFRESH_TOKEN_EXPIRED: ErrorBody = row(
+    "refresh_token_expired",
+    401,
+    ErrorPlace::Token,
+    JSON,
+    r#"{"error":{"message":"Your refresh token has expired. Please try signing in again.","type":"invalid_request_error","param":null,"code":"refresh_token_expired"}}"#,
+);
+pub(crate) const REFRESH_TOKEN_INVALIDATED: ErrorBody = row(
+    "refresh_token_invalidated",
+    401,
+    ErrorPlace::Token,
+    JSON,
+    r#"{"error":{"message":"Your session has ended. Please log in again.","type":"invalid_request_error","param":null,"code":"refresh_token_invalidated"}}"#,
+);
+pub(crate) const INVALID_GRANT: ErrorBody = row(
+    "invalid_grant",
+    400,
+    ErrorPlace::Token,
+    JSON,
+    r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#,
+);
+pub(crate) const INVALID_CLIENT: ErrorBody = row(
+    "invalid_client",
+    401,
+    ErrorPlace::Token,
+    JSON,
+    r#"{"error":"invalid_client","error_description":"Unknown client."}"#,
+);
+pub(crate) const UNSUPPORTED_GRANT: ErrorBody = row(
+    "unsupported_grant_type",
+    400,
+    ErrorPlace::Token,
+    JSON,
+    r#"{"error":"unsupported_grant_type","error_description":"Only refresh_token is supported."}"#,
+);
 
 /// Every error answer the lab can give on request.
 pub const ERROR_BODIES: &[ErrorBody] = &[

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use gateway_domain::{Failure, FailureKind, QuotaSnapshot, Retry, Timestamp, UpstreamAnswer};
+use gateway_domain::{Answer, Failure, FailureKind, QuotaSnapshot, Retry, Timestamp};
 use serde_json::Value;
 
 /// The longest wait taken from an answer.
@@ -82,7 +82,7 @@ fn build(
         .retry(class.retry)
         .after(wait)
         .resets_at(resets_at)
-        .answered(UpstreamAnswer { status, code: said.code.clone(), param: said.param.clone() })
+        .answered(Answer { status, code: said.code.clone(), param: said.param.clone() })
 }
 
 fn by_code(code: Option<&str>) -> Option<Class> {

@@ -35,7 +35,7 @@ fn error_object(failure: &Failure) -> Value {
     error.insert("message".into(), failure.message.as_str().into());
     error.insert("type".into(), error_type(failure).into());
     error.insert("code".into(), error_code(failure).into());
-    let param = failure.param.or_else(|| failure.upstream.as_ref()?.param.as_deref());
+    let param = failure.param.or_else(|| failure.answer.as_ref()?.param.as_deref());
     error.insert("param".into(), param.into());
     if let Some(at) = failure.resets_at {
         error.insert("resets_at".into(), at.as_secs().into());
@@ -52,10 +52,12 @@ pub fn whole_seconds(wait: std::time::Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// The upstream's own code is kept: clients know it. Ours otherwise.
+/// The upstream's own code is kept, clients know it; so is an extension's. Ours otherwise.
 fn error_code(failure: &Failure) -> &str {
-    match (&failure.upstream, failure.kind) {
-        (Some(answer), FailureKind::Refused) => answer.code.as_deref().unwrap_or("invalid_request_error"),
+    match (&failure.answer, failure.kind) {
+        (Some(answer), FailureKind::Refused | FailureKind::ExtensionRefused) => {
+            answer.code.as_deref().unwrap_or("invalid_request_error")
+        }
         _ => failure.kind.label(),
     }
 }

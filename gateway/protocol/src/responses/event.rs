@@ -151,6 +151,20 @@ pub fn read_terminal(event: &[u8]) -> Terminal<'_> {
     }
 }
 
+/// The response's id, as any lifecycle event carries it.
+#[must_use]
+pub fn response_id(event: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Event {
+        response: Response,
+    }
+    #[derive(Deserialize)]
+    struct Response {
+        id: String,
+    }
+    serde_json::from_slice::<Event>(EventLines::read(event).data?).ok().map(|event| event.response.id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

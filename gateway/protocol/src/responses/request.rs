@@ -101,9 +101,9 @@ pub struct Routing {
 
 /// Who is calling decides which rules apply: Codex writes exactly what its backend takes, newer than we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyRules {
+pub enum CallerKind {
     /// A Codex client: nothing is added.
-    Native,
+    Codex,
     /// Any other client: what the backend demands is filled in.
     Foreign,
 }
@@ -123,11 +123,11 @@ pub struct Decoded {
 ///
 /// # Errors
 /// The body is not a Responses request; the error names the member and what it should be.
-pub fn decode(body: Bytes, rules: BodyRules) -> Result<Decoded, RequestError> {
+pub fn decode(body: Bytes, caller: CallerKind) -> Result<Decoded, RequestError> {
     let members = Members::read(&body).map_err(|error| RequestError::NotJson(error.to_string()))?;
     let routing = routing(&members)?;
     check(&members)?;
-    let (edited, edits) = apply(members, rules)?;
+    let (edited, edits) = apply(members, caller)?;
     Ok(Decoded { routing, body: edited.map_or(body, Bytes::from), edits })
 }
 
@@ -183,7 +183,7 @@ fn check(members: &Members<'_>) -> Result<(), RequestError> {
 
 type Edited = (Option<Vec<u8>>, Vec<Cow<'static, str>>);
 
-fn apply(mut members: Members<'_>, rules: BodyRules) -> Result<Edited, RequestError> {
+fn apply(mut members: Members<'_>, caller: CallerKind) -> Result<Edited, RequestError> {
     let mut edits: Vec<Cow<'static, str>> = Vec::new();
     for name in REFUSED_MEMBERS {
         if members.remove(name) {
@@ -216,7 +216,7 @@ fn apply(mut members: Members<'_>, rules: BodyRules) -> Result<Edited, RequestEr
         }
         _ => {}
     }
-    if rules == BodyRules::Foreign {
+    if caller == CallerKind::Foreign {
         foreign(&mut members, &mut edits)?;
     }
     let edited = (!edits.is_empty()).then(|| members.write());

@@ -7,11 +7,12 @@ use std::collections::HashSet;
 use futures_util::future::BoxFuture;
 use gateway_core::ports::storage::{AccountStore, Claim, Imported, NewAccount, StoreError, StoredAccount};
 use gateway_domain::{
-    Account, AccountId, AccountIdentity, AccountState, CredentialVersion, Credentials, QuotaSnapshot, Timestamp,
+    Account, AccountId, AccountIdentity, AccountState, CredentialVersion, Credentials, QuotaSnapshot,
+    Timestamp,
 };
 use sqlx::PgConnection;
 
-use super::{PostgresStore, repeats};
+use super::{PostgresStore, lock_names, repeats};
 use crate::error::{existing, unavailable};
 use crate::naming::{free_name, storable, storable_account};
 use crate::rows::{AccountRow, CredentialRow, quota_columns, state_columns, stored_accounts};
@@ -32,11 +33,18 @@ impl AccountStore for PostgresStore {
         })
     }
 
-    fn import(&self, account: NewAccount, credentials: Credentials) -> BoxFuture<'_, Result<Imported, StoreError>> {
+    fn import(
+        &self,
+        account: NewAccount,
+        credentials: Credentials,
+    ) -> BoxFuture<'_, Result<Imported, StoreError>> {
         Box::pin(self.import_account(account, credentials))
     }
 
-    fn credentials(&self, id: &AccountId) -> BoxFuture<'_, Result<(Credentials, CredentialVersion), StoreError>> {
+    fn credentials(
+        &self,
+        id: &AccountId,
+    ) -> BoxFuture<'_, Result<(Credentials, CredentialVersion), StoreError>> {
         let id = id.clone();
         Box::pin(async move {
             let row: Option<CredentialRow> = sqlx::query_as(
@@ -52,19 +60,28 @@ impl AccountStore for PostgresStore {
     }
 
     fn claim_refresh(
-        &self, id: &AccountId, now: Timestamp, until: Timestamp,
+        &self,
+        id: &AccountId,
+        now: Timestamp,
+        until: Timestamp,
     ) -> BoxFuture<'_, Result<Claim, StoreError>> {
         Box::pin(self.claim(id.clone(), now, until))
     }
 
     fn finish_refresh(
-        &self, id: &AccountId, replaces: CredentialVersion, credentials: Credentials,
+        &self,
+        id: &AccountId,
+        replaces: CredentialVersion,
+        credentials: Credentials,
     ) -> BoxFuture<'_, Result<CredentialVersion, StoreError>> {
         Box::pin(self.finish(id.clone(), replaces, credentials))
     }
 
     fn abandon_refresh(
-        &self, id: &AccountId, version: CredentialVersion, dead: Option<AccountState>,
+        &self,
+        id: &AccountId,
+        version: CredentialVersion,
+        dead: Option<AccountState>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.abandon(id.clone(), version, dead))
     }
@@ -72,15 +89,18 @@ impl AccountStore for PostgresStore {
     fn rename(&self, id: &AccountId, name: &str) -> BoxFuture<'_, Result<(), StoreError>> {
         let (id, name) = (id.clone(), storable(name).into_owned());
         Box::pin(async move {
+            let mut tx = self.begin().await?;
+            lock_names(&mut tx).await?;
             let done = sqlx::query("UPDATE accounts SET name = $1 WHERE id = $2")
                 .bind(name)
                 .bind(id.as_str())
-                .execute(&self.pool)
+                .execute(&mut *tx)
                 .await
-                .map_err(|error| match repeats(&error, "accounts.name") {
+                .map_err(|error| match repeats(&error, "accounts_name_taken") {
                     true => StoreError::NameTaken,
                     false => unavailable(error),
                 })?;
+            tx.commit().await.map_err(unavailable)?;
             existing((done.rows_affected() > 0).then_some(()), "the account")
         })
     }
@@ -113,37 +133,49 @@ impl AccountStore for PostgresStore {
     }
 
     fn save_quota(
-        &self, seen: Vec<(AccountId, QuotaSnapshot, Timestamp)>,
+        &self,
+        seen: Vec<(AccountId, QuotaSnapshot, Timestamp)>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if seen.is_empty() {
                 return Ok(());
             }
             let rows = quota_columns(seen)?;
-            let mut tx = self.begin().await?;
-            for row in rows {
-                // An observation that is older than what is stored comes from a slower replica.
-                sqlx::query(
-                    "UPDATE accounts SET quota = $1, quota_seen_at = $2, plan = COALESCE($3, plan)
-                     WHERE id = $4 AND (quota_seen_at IS NULL OR quota_seen_at <= $2)",
-                )
-                .bind(row.quota)
-                .bind(row.seen_at)
-                .bind(row.plan)
-                .bind(row.id.as_str())
-                .execute(&mut *tx)
-                .await
-                .map_err(unavailable)?;
-            }
-            tx.commit().await.map_err(unavailable)
+            // Rows are locked in the order of their ids before any is changed. An observation that is older than
+            // what is stored comes from a slower replica.
+            sqlx::query(
+                "WITH locked AS MATERIALIZED (
+                     SELECT id FROM accounts WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE
+                 )
+                 UPDATE accounts
+                 SET quota = seen.quota, quota_seen_at = seen.at, plan = COALESCE(seen.plan, accounts.plan)
+                 FROM locked
+                 JOIN UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[]) AS seen (id, quota, at, plan)
+                   ON seen.id = locked.id
+                 WHERE accounts.id = locked.id
+                   AND (accounts.quota_seen_at IS NULL OR accounts.quota_seen_at <= seen.at)",
+            )
+            .bind(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| row.quota.as_str()).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| row.seen_at).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| row.plan.as_deref()).collect::<Vec<_>>())
+            .execute(&self.pool)
+            .await
+            .map_err(unavailable)?;
+            Ok(())
         })
     }
 }
 
 impl PostgresStore {
-    async fn import_account(&self, new: NewAccount, credentials: Credentials) -> Result<Imported, StoreError> {
+    async fn import_account(
+        &self,
+        new: NewAccount,
+        credentials: Credentials,
+    ) -> Result<Imported, StoreError> {
         let new = storable_account(new);
         let mut tx = self.begin().await?;
+        lock_names(&mut tx).await?;
         let seat = new.identity.seat();
         let known: Option<AccountRow> = sqlx::query_as(
             "UPDATE accounts
@@ -195,7 +227,7 @@ async fn add(tx: &mut PgConnection, new: NewAccount) -> Result<Account, StoreErr
     .bind(new.created_at.as_millis())
     .execute(tx)
     .await
-    .map_err(|error| match repeats(&error, "accounts.id") {
+    .map_err(|error| match repeats(&error, "accounts_pkey") {
         true => StoreError::Conflict { what: "the account" },
         false => unavailable(error),
     })?;
@@ -212,7 +244,10 @@ async fn add(tx: &mut PgConnection, new: NewAccount) -> Result<Account, StoreErr
 
 /// A sign-in: it counts as the next version, and ends the claim of whoever is rotating the tokens before it.
 async fn replace_tokens(
-    tx: &mut PgConnection, id: &AccountId, sealed: Sealed, credentials: &Credentials,
+    tx: &mut PgConnection,
+    id: &AccountId,
+    sealed: Sealed,
+    credentials: &Credentials,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO credentials (account_id, version, tokens, key_id, expires_at, refreshed_at)

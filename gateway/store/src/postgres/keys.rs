@@ -14,11 +14,12 @@ use crate::rows::ClientKeyRow;
 impl ClientKeyStore for PostgresStore {
     fn list_keys(&self) -> BoxFuture<'_, Result<Vec<ClientKey>, StoreError>> {
         Box::pin(async move {
-            let rows: Vec<ClientKeyRow> =
-                sqlx::query_as("SELECT id, label, hint, hash, created_at FROM client_keys ORDER BY created_at, id")
-                    .fetch_all(&self.pool)
-                    .await
-                    .map_err(unavailable)?;
+            let rows: Vec<ClientKeyRow> = sqlx::query_as(
+                "SELECT id, label, hint, hash, created_at FROM client_keys ORDER BY created_at, id",
+            )
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)?;
             rows.into_iter().map(ClientKeyRow::client_key).collect()
         })
     }
@@ -37,8 +38,10 @@ impl ClientKeyStore for PostgresStore {
             .await;
             match added {
                 Ok(_) => Ok(()),
-                Err(error) if repeats(&error, "client_keys.label") => Err(StoreError::NameTaken),
-                Err(error) if repeats(&error, "client_keys.id") || repeats(&error, "client_keys.hash") => {
+                Err(error) if repeats(&error, "client_keys_label_taken") => Err(StoreError::NameTaken),
+                Err(error)
+                    if repeats(&error, "client_keys_pkey") || repeats(&error, "client_keys_hash_key") =>
+                {
                     Err(StoreError::Conflict { what: "the client key" })
                 }
                 Err(error) => Err(unavailable(error)),

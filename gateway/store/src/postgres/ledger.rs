@@ -4,7 +4,7 @@
 
 use futures_util::future::BoxFuture;
 use gateway_core::ports::storage::{Ledger, SettlementRecord, StoreError};
-use sqlx::PgConnection;
+use sqlx::PgPool;
 
 use super::PostgresStore;
 use crate::error::unavailable;
@@ -16,12 +16,7 @@ impl Ledger for PostgresStore {
             if batch.is_empty() {
                 return Ok(());
             }
-            // One transaction, so one sync of the disk; in the process itself a prepared insert costs little.
-            let mut tx = self.begin().await?;
-            for row in settlement_rows(batch) {
-                insert(&mut tx, row).await?;
-            }
-            tx.commit().await.map_err(unavailable)
+            insert(&self.pool, &settlement_rows(batch)).await
         })
     }
 
@@ -41,28 +36,33 @@ impl Ledger for PostgresStore {
     }
 }
 
-async fn insert(tx: &mut PgConnection, row: SettlementRow) -> Result<(), StoreError> {
+/// One statement for the whole batch, a column at a time: its text does not depend on the number of rows.
+async fn insert(pool: &PgPool, rows: &[SettlementRow]) -> Result<(), StoreError> {
+    fn column<'a, T>(rows: &'a [SettlementRow], value: impl Fn(&'a SettlementRow) -> T) -> Vec<T> {
+        rows.iter().map(value).collect()
+    }
     sqlx::query(
         "INSERT INTO settlements (request_id, at, client, model, account_id, outcome, status, input_tokens,
              input_cached_tokens, output_tokens, reasoning_tokens, first_event_ms, duration_ms, attempts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+             $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
          ON CONFLICT (request_id) DO NOTHING",
     )
-    .bind(row.request_id)
-    .bind(row.at)
-    .bind(row.client)
-    .bind(row.model)
-    .bind(row.account_id)
-    .bind(row.outcome)
-    .bind(row.status)
-    .bind(row.input_tokens)
-    .bind(row.input_cached_tokens)
-    .bind(row.output_tokens)
-    .bind(row.reasoning_tokens)
-    .bind(row.first_event_ms)
-    .bind(row.duration_ms)
-    .bind(row.attempts)
-    .execute(tx)
+    .bind(column(rows, |row| row.request_id.as_str()))
+    .bind(column(rows, |row| row.at))
+    .bind(column(rows, |row| row.client.as_str()))
+    .bind(column(rows, |row| row.model.as_str()))
+    .bind(column(rows, |row| row.account_id.as_deref()))
+    .bind(column(rows, |row| row.outcome.as_str()))
+    .bind(column(rows, |row| row.status))
+    .bind(column(rows, |row| row.input_tokens))
+    .bind(column(rows, |row| row.input_cached_tokens))
+    .bind(column(rows, |row| row.output_tokens))
+    .bind(column(rows, |row| row.reasoning_tokens))
+    .bind(column(rows, |row| row.first_event_ms))
+    .bind(column(rows, |row| row.duration_ms))
+    .bind(column(rows, |row| row.attempts))
+    .execute(pool)
     .await
     .map_err(unavailable)?;
     Ok(())

@@ -52,10 +52,10 @@ impl PostgresStore {
             .await
             .map_err(not_opened)?;
         // The migrator holds an advisory lock, so of several that start at once one does the work.
-        if let Err(error) = migrations::postgres().run(&pool).await {
+        if let Err(error) = migrate(&pool).await {
             // Ends the session too, and with it the lock.
             pool.close().await;
-            return Err(error.into());
+            return Err(error);
         }
         Ok(Self { pool, keys })
     }
@@ -70,6 +70,11 @@ impl PostgresStore {
     }
 }
 
+async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
+    let mut connection = pool.acquire().await.map_err(not_opened)?;
+    Ok(migrations::run_postgres(&mut connection).await?)
+}
+
 /// Locks an account's row against being changed or deleted, until commit.
 async fn lock_account(tx: &mut PgConnection, id: &AccountId) -> Result<(), StoreError> {
     let there: Option<String> = sqlx::query_scalar("SELECT id FROM accounts WHERE id = $1 FOR NO KEY UPDATE")
@@ -80,10 +85,13 @@ async fn lock_account(tx: &mut PgConnection, id: &AccountId) -> Result<(), Store
     existing(there.map(|_| ()), "the account")
 }
 
+const NAMES_LOCK: i64 = i64::from_be_bytes(*b"sy:names");
+
 /// Holds back whoever else chooses a name for an account, until commit. A free name found under this lock is
 /// still free when it is written.
 async fn lock_names(tx: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('switchyard'), hashtext('accounts.name'))")
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(NAMES_LOCK)
         .execute(tx)
         .await
         .map_err(unavailable)?;

@@ -4,21 +4,23 @@
 
 use gateway_core::ports::storage::{Claim, StoreError};
 use gateway_domain::{AccountId, AccountState, CredentialVersion, Credentials, Timestamp};
-use sqlx::PgConnection;
 
-use super::PostgresStore;
+use super::{PostgresStore, lock_account};
 use crate::error::{existing, unavailable};
 use crate::rows::{CredentialRow, state_columns};
 use crate::seal::seal_tokens;
 
 impl PostgresStore {
     pub(super) async fn claim(
-        &self, id: AccountId, now: Timestamp, until: Timestamp,
+        &self,
+        id: AccountId,
+        now: Timestamp,
+        until: Timestamp,
     ) -> Result<Claim, StoreError> {
         let mut tx = self.begin().await?;
         let row: Option<CredentialRow> = sqlx::query_as(
             "SELECT version, tokens, key_id, expires_at, refreshed_at, refresh_claimed_until
-             FROM credentials WHERE account_id = $1",
+             FROM credentials WHERE account_id = $1 FOR NO KEY UPDATE",
         )
         .bind(id.as_str())
         .fetch_optional(&mut *tx)
@@ -41,11 +43,14 @@ impl PostgresStore {
     }
 
     pub(super) async fn finish(
-        &self, id: AccountId, replaces: CredentialVersion, credentials: Credentials,
+        &self,
+        id: AccountId,
+        replaces: CredentialVersion,
+        credentials: Credentials,
     ) -> Result<CredentialVersion, StoreError> {
         let sealed = seal_tokens(&self.keys, &id, &credentials)?;
         let mut tx = self.begin().await?;
-        require_account(&mut tx, &id).await?;
+        lock_account(&mut tx, &id).await?;
         let version: Option<i64> = sqlx::query_scalar(
             "UPDATE credentials
              SET version = version + 1, tokens = $1, key_id = $2, expires_at = $3, refreshed_at = $4,
@@ -76,10 +81,13 @@ impl PostgresStore {
     }
 
     pub(super) async fn abandon(
-        &self, id: AccountId, version: CredentialVersion, dead: Option<AccountState>,
+        &self,
+        id: AccountId,
+        version: CredentialVersion,
+        dead: Option<AccountState>,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        require_account(&mut tx, &id).await?;
+        lock_account(&mut tx, &id).await?;
         let freed = sqlx::query(
             "UPDATE credentials SET refresh_claimed_until = NULL WHERE account_id = $1 AND version = $2",
         )
@@ -101,13 +109,4 @@ impl PostgresStore {
         }
         tx.commit().await.map_err(unavailable)
     }
-}
-
-async fn require_account(tx: &mut PgConnection, id: &AccountId) -> Result<(), StoreError> {
-    let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM accounts WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(tx)
-        .await
-        .map_err(unavailable)?;
-    existing(there.map(|_| ()), "the account")
 }

@@ -15,11 +15,12 @@ impl SettingStore for PostgresStore {
     fn setting(&self, name: &str) -> BoxFuture<'_, Result<Option<Secret>, StoreError>> {
         let name = name.to_owned();
         Box::pin(async move {
-            let row: Option<SettingRow> = sqlx::query_as("SELECT value, key_id FROM settings WHERE name = $1")
-                .bind(&name)
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(unavailable)?;
+            let row: Option<SettingRow> =
+                sqlx::query_as("SELECT value, key_id FROM settings WHERE name = $1")
+                    .bind(&name)
+                    .fetch_optional(&self.pool)
+                    .await
+                    .map_err(unavailable)?;
             let Some(row) = row else { return Ok(None) };
             unseal_setting(&self.keys, &name, &Sealed { bytes: row.value, key_id: row.key_id }).map(Some)
         })

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use futures_util::future::BoxFuture;
 use gateway_core::ports::storage::{AccountStore, Claim, Imported, NewAccount, StoreError, StoredAccount};
 use gateway_domain::{
-    Account, AccountId, AccountIdentity, AccountState, CredentialVersion, Credentials, QuotaSnapshot, Timestamp,
+    Account, AccountId, AccountIdentity, AccountState, CredentialVersion, Credentials, QuotaSnapshot,
+    Timestamp,
 };
 use sqlx::SqliteConnection;
 
@@ -32,11 +33,18 @@ impl AccountStore for SqliteStore {
         })
     }
 
-    fn import(&self, account: NewAccount, credentials: Credentials) -> BoxFuture<'_, Result<Imported, StoreError>> {
+    fn import(
+        &self,
+        account: NewAccount,
+        credentials: Credentials,
+    ) -> BoxFuture<'_, Result<Imported, StoreError>> {
         Box::pin(self.import_account(account, credentials))
     }
 
-    fn credentials(&self, id: &AccountId) -> BoxFuture<'_, Result<(Credentials, CredentialVersion), StoreError>> {
+    fn credentials(
+        &self,
+        id: &AccountId,
+    ) -> BoxFuture<'_, Result<(Credentials, CredentialVersion), StoreError>> {
         let id = id.clone();
         Box::pin(async move {
             let row: Option<CredentialRow> = sqlx::query_as(
@@ -52,19 +60,28 @@ impl AccountStore for SqliteStore {
     }
 
     fn claim_refresh(
-        &self, id: &AccountId, now: Timestamp, until: Timestamp,
+        &self,
+        id: &AccountId,
+        now: Timestamp,
+        until: Timestamp,
     ) -> BoxFuture<'_, Result<Claim, StoreError>> {
         Box::pin(self.claim(id.clone(), now, until))
     }
 
     fn finish_refresh(
-        &self, id: &AccountId, replaces: CredentialVersion, credentials: Credentials,
+        &self,
+        id: &AccountId,
+        replaces: CredentialVersion,
+        credentials: Credentials,
     ) -> BoxFuture<'_, Result<CredentialVersion, StoreError>> {
         Box::pin(self.finish(id.clone(), replaces, credentials))
     }
 
     fn abandon_refresh(
-        &self, id: &AccountId, version: CredentialVersion, dead: Option<AccountState>,
+        &self,
+        id: &AccountId,
+        version: CredentialVersion,
+        dead: Option<AccountState>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.abandon(id.clone(), version, dead))
     }
@@ -113,7 +130,8 @@ impl AccountStore for SqliteStore {
     }
 
     fn save_quota(
-        &self, seen: Vec<(AccountId, QuotaSnapshot, Timestamp)>,
+        &self,
+        seen: Vec<(AccountId, QuotaSnapshot, Timestamp)>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if seen.is_empty() {
@@ -141,7 +159,11 @@ impl AccountStore for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn import_account(&self, new: NewAccount, credentials: Credentials) -> Result<Imported, StoreError> {
+    async fn import_account(
+        &self,
+        new: NewAccount,
+        credentials: Credentials,
+    ) -> Result<Imported, StoreError> {
         let new = storable_account(new);
         let mut tx = self.write().await?;
         let seat = new.identity.seat();
@@ -212,7 +234,10 @@ async fn add(tx: &mut SqliteConnection, new: NewAccount) -> Result<Account, Stor
 
 /// A sign-in: it counts as the next version, and ends the claim of whoever is rotating the tokens before it.
 async fn replace_tokens(
-    tx: &mut SqliteConnection, id: &AccountId, sealed: Sealed, credentials: &Credentials,
+    tx: &mut SqliteConnection,
+    id: &AccountId,
+    sealed: Sealed,
+    credentials: &Credentials,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO credentials (account_id, version, tokens, key_id, expires_at, refreshed_at)

@@ -14,11 +14,12 @@ use crate::rows::ClientKeyRow;
 impl ClientKeyStore for SqliteStore {
     fn list_keys(&self) -> BoxFuture<'_, Result<Vec<ClientKey>, StoreError>> {
         Box::pin(async move {
-            let rows: Vec<ClientKeyRow> =
-                sqlx::query_as("SELECT id, label, hint, hash, created_at FROM client_keys ORDER BY created_at, id")
-                    .fetch_all(&self.readers)
-                    .await
-                    .map_err(unavailable)?;
+            let rows: Vec<ClientKeyRow> = sqlx::query_as(
+                "SELECT id, label, hint, hash, created_at FROM client_keys ORDER BY created_at, id",
+            )
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
             rows.into_iter().map(ClientKeyRow::client_key).collect()
         })
     }

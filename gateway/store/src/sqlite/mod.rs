@@ -67,7 +67,7 @@ impl SqliteStore {
     async fn migrate(&self, patience: Duration) -> Result<(), OpenError> {
         let mut connection = first_connection(&self.writer, patience).await.map_err(not_opened)?;
         let mut tx = connection.begin_with(BEGIN).await.map_err(not_opened)?;
-        migrations::sqlite().run(&mut *tx).await?;
+        migrations::run_sqlite(&mut tx).await?;
         tx.commit().await.map_err(not_opened)
     }
 
@@ -127,7 +127,9 @@ fn is_busy(error: &sqlx::Error) -> bool {
 
 /// Whether a write broke the uniqueness of this column, named as SQLite does (`table.column`).
 fn repeats(error: &sqlx::Error, column: &str) -> bool {
-    error.as_database_error().is_some_and(|error| error.is_unique_violation() && error.message().ends_with(column))
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation() && error.message().ends_with(column))
 }
 
 #[cfg(test)]
@@ -146,7 +148,8 @@ mod tests {
         let pragma = async |sql: &'static str| -> i64 {
             sqlx::query_scalar(sql).fetch_one(&store.writer).await.unwrap()
         };
-        let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
+        let journal: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
         assert_eq!(journal, "wal");
         assert_eq!(pragma("PRAGMA synchronous").await, 2, "FULL: in WAL mode each commit is synced");
         assert_eq!(pragma("PRAGMA foreign_keys").await, 1);

@@ -13,7 +13,10 @@ use crate::seal::seal_tokens;
 
 impl SqliteStore {
     pub(super) async fn claim(
-        &self, id: AccountId, now: Timestamp, until: Timestamp,
+        &self,
+        id: AccountId,
+        now: Timestamp,
+        until: Timestamp,
     ) -> Result<Claim, StoreError> {
         let mut tx = self.write().await?;
         let row: Option<CredentialRow> = sqlx::query_as(
@@ -41,7 +44,10 @@ impl SqliteStore {
     }
 
     pub(super) async fn finish(
-        &self, id: AccountId, replaces: CredentialVersion, credentials: Credentials,
+        &self,
+        id: AccountId,
+        replaces: CredentialVersion,
+        credentials: Credentials,
     ) -> Result<CredentialVersion, StoreError> {
         let sealed = seal_tokens(&self.keys, &id, &credentials)?;
         let mut tx = self.write().await?;
@@ -76,7 +82,10 @@ impl SqliteStore {
     }
 
     pub(super) async fn abandon(
-        &self, id: AccountId, version: CredentialVersion, dead: Option<AccountState>,
+        &self,
+        id: AccountId,
+        version: CredentialVersion,
+        dead: Option<AccountState>,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         require_account(&mut tx, &id).await?;

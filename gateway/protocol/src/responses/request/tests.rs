@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn check(name: &str, rules: BodyRules, body: &str, expect: &str, expect_edits: &[&str]) {
+fn check(name: &str, caller: CallerKind, body: &str, expect: &str, expect_edits: &[&str]) {
     let came = Bytes::copy_from_slice(body.as_bytes());
-    let decoded = decode(came.clone(), rules).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let decoded = decode(came.clone(), caller).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(String::from_utf8_lossy(&decoded.body), expect, "{name}");
     assert_eq!(decoded.edits, expect_edits, "{name}");
     if expect_edits.is_empty() {
@@ -15,38 +15,38 @@ fn check(name: &str, rules: BodyRules, body: &str, expect: &str, expect_edits: &
 #[test]
 fn what_codex_writes_leaves_as_it_came() {
     let body = r#"{"model":"gpt-5.5","stream":true,"input":[{"type":"message","role":"developer","content":[]}],"store":false,"new_member":{"kept": 1.0}}"#;
-    check("codex", BodyRules::Native, body, body, &[]);
+    check("codex", CallerKind::Codex, body, body, &[]);
     // Responses-lite: tools in the input, no instructions, and nothing of it is ours to change.
     let lite = r#"{"model":"gpt-6.1-sol","stream":true,"store":false,"input":[{"type":"additional_tools","role":"developer","tools":[]}]}"#;
-    check("lite", BodyRules::Native, lite, lite, &[]);
+    check("lite", CallerKind::Codex, lite, lite, &[]);
 }
 
 #[test]
 fn what_an_sdk_writes_is_made_to_fit() {
     check(
         "the shortest request",
-        BodyRules::Foreign,
+        CallerKind::Foreign,
         r#"{"model":"gpt-5.5","input":"say \"hi\""}"#,
         r#"{"model":"gpt-5.5","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"say \"hi\""}]}],"stream":true,"store":false,"instructions":""}"#,
         &["stream on", "store off", "input as list", "instructions added"],
     );
     check(
         "members the backend refuses",
-        BodyRules::Foreign,
+        CallerKind::Foreign,
         r#"{"temperature":0.1,"model":"m","metadata":{},"input":[],"stream":true,"store":false,"instructions":"x","max_output_tokens":5}"#,
         r#"{"model":"m","input":[],"stream":true,"store":false,"instructions":"x"}"#,
         &["max_output_tokens left out", "temperature left out", "metadata left out"],
     );
     check(
         "system messages, and nothing that only looks like one",
-        BodyRules::Foreign,
+        CallerKind::Foreign,
         r#"{"model":"m","stream":true,"store":false,"instructions":"x","input":[{"role": "system" ,"content":"be \"system\""},{"role":"user","content":"{\"role\":\"system\"}"}]}"#,
         r#"{"model":"m","stream":true,"store":false,"instructions":"x","input":[{"role": "developer" ,"content":"be \"system\""},{"role":"user","content":"{\"role\":\"system\"}"}]}"#,
         &["role system as developer"],
     );
     check(
         "tiers",
-        BodyRules::Native,
+        CallerKind::Codex,
         r#"{"model":"m","stream":true,"store":false,"input":[],"service_tier":"fast"}"#,
         r#"{"model":"m","stream":true,"store":false,"input":[],"service_tier":"priority"}"#,
         &["service_tier fast as priority"],
@@ -56,13 +56,13 @@ fn what_an_sdk_writes_is_made_to_fit() {
 #[test]
 fn routing_reads_what_it_needs() {
     let body = r#"{"model":"gpt-5.5","stream":true,"store":false,"input":[],"prompt_cache_key":"s-1"}"#;
-    let routing = decode(Bytes::from(body), BodyRules::Native).unwrap().routing;
+    let routing = decode(Bytes::from(body), CallerKind::Codex).unwrap().routing;
     assert_eq!(routing.model.as_str(), "gpt-5.5");
     assert!(routing.stream);
     assert_eq!(routing.session.unwrap().as_str(), "s-1");
     // A key that cannot be one is no reason to refuse the request: it goes on without affinity.
     let odd = r#"{"model":"m","input":[],"prompt_cache_key":17}"#;
-    assert_eq!(decode(Bytes::from(odd), BodyRules::Foreign).unwrap().routing.session, None);
+    assert_eq!(decode(Bytes::from(odd), CallerKind::Foreign).unwrap().routing.session, None);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn bad_requests_name_the_member_and_what_it_should_be() {
         ),
         (r#"{"model":"m","input":"x","background":true}"#, "not offered", Some("background")),
     ] {
-        let error = decode(Bytes::from(body), BodyRules::Foreign).unwrap_err();
+        let error = decode(Bytes::from(body), CallerKind::Foreign).unwrap_err();
         assert!(error.to_string().contains(why), "{body}: {error}");
         assert_eq!(error.param(), param, "{body}");
     }
@@ -111,6 +111,6 @@ fn bad_requests_name_the_member_and_what_it_should_be() {
 fn ten_thousand_items_are_no_trouble() {
     let item = r#"{"role":"system","content":"x"}"#;
     let body = format!(r#"{{"model":"m","input":[{}]}}"#, vec![item; 10_000].join(","));
-    let decoded = decode(Bytes::from(body), BodyRules::Foreign).unwrap();
+    let decoded = decode(Bytes::from(body), CallerKind::Foreign).unwrap();
     assert_eq!(memchr::memmem::find_iter(&decoded.body, b"developer").count(), 10_000);
 }

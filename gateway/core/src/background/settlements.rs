@@ -1,0 +1,139 @@
+//! The settlement writer: batches what requests leave behind, off their path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::ports::{Ledger, SettlementRecord};
+
+/// Settlements that may wait. At this many the database has been away for long; newer ones are counted as dropped.
+pub const MAX_QUEUED_SETTLEMENTS: usize = 65_536;
+/// Settlements written at once.
+const BATCH: usize = 500;
+/// How long a batch may gather.
+const GATHER: Duration = Duration::from_millis(200);
+/// The pause after a failed write.
+const RETRY: Duration = Duration::from_secs(1);
+/// Tries of one batch while shutting down; before that it is tried for ever.
+const TRIES_WHEN_STOPPING: u32 = 5;
+
+/// Writes until the gateway stops and the queue is empty.
+pub(super) async fn write(
+    mut queue: mpsc::Receiver<SettlementRecord>,
+    ledger: Arc<dyn Ledger>,
+    stopping: CancellationToken,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let received = tokio::select! {
+            received = queue.recv_many(&mut batch, BATCH) => received,
+            () = stopping.cancelled() => {
+                queue.close();
+                queue.recv_many(&mut batch, BATCH).await
+            }
+        };
+        if received == 0 {
+            return;
+        }
+        if batch.len() < BATCH && !stopping.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(GATHER) => {}
+                () = stopping.cancelled() => {}
+            }
+            while batch.len() < BATCH
+                && let Ok(record) = queue.try_recv()
+            {
+                batch.push(record);
+            }
+        }
+        write_batch(&*ledger, &mut batch, &stopping).await;
+    }
+}
+
+async fn write_batch(ledger: &dyn Ledger, batch: &mut Vec<SettlementRecord>, stopping: &CancellationToken) {
+    let records = std::mem::take(batch);
+    let mut tries_left = TRIES_WHEN_STOPPING;
+    while let Err(error) = ledger.append(records.clone()).await {
+        tracing::warn!(%error, settlements = records.len(), "settlements could not be written; will try again");
+        if stopping.is_cancelled() {
+            tries_left -= 1;
+        }
+        if tries_left == 0 {
+            tracing::error!(
+                settlements = records.len(),
+                "settlements are lost: the database did not come back"
+            );
+            return;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::StoreError;
+    use futures_util::future::BoxFuture;
+    use gateway_domain::{RequestId, Timestamp};
+    use parking_lot::Mutex;
+
+    #[derive(Default)]
+    struct Flaky {
+        fail: Mutex<u32>,
+        written: Mutex<Vec<RequestId>>,
+    }
+
+    impl Ledger for Flaky {
+        fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(async move {
+                let mut fail = self.fail.lock();
+                if *fail > 0 {
+                    *fail -= 1;
+                    return Err(StoreError::Unavailable("away".into()));
+                }
+                self.written.lock().extend(batch.into_iter().map(|record| record.request));
+                Ok(())
+            })
+        }
+
+        fn newest(&self, _: u32) -> BoxFuture<'_, Result<Vec<SettlementRecord>, StoreError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+    }
+
+    fn record(id: usize) -> SettlementRecord {
+        SettlementRecord {
+            request: RequestId::parse(&format!("req_{id}")).unwrap(),
+            at: Timestamp::from_secs(0),
+            client: "local".into(),
+            model: "m".into(),
+            account: None,
+            outcome: "completed".into(),
+            status: 200,
+            usage: None,
+            first_event_ms: None,
+            duration_ms: 1,
+            attempts: 1,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_queued_is_written_once_though_the_database_stumbles() {
+        let ledger = Arc::new(Flaky { fail: Mutex::new(3), ..Flaky::default() });
+        let (queue, to_write) = mpsc::channel(MAX_QUEUED_SETTLEMENTS);
+        let stopping = CancellationToken::new();
+        let job = tokio::spawn(write(to_write, ledger.clone(), stopping.clone()));
+        for id in 0..1_700 {
+            queue.send(record(id)).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        queue.send(record(1_700)).await.unwrap();
+        stopping.cancel();
+        job.await.unwrap();
+        let written = ledger.written.lock();
+        assert_eq!(written.len(), 1_701);
+        assert!(written.iter().enumerate().all(|(id, request)| request.as_str() == format!("req_{id}")));
+    }
+}

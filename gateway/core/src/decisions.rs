@@ -1,0 +1,227 @@
+//! The last decisions: what was asked, what the policy answered, what happened. In memory, bounded, without text.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_domain::{AccountId, FailureKind, RequestId, SessionKey, Timestamp, TokenUsage};
+use gateway_scheduler::{PolicyVersion, RankDecision, RankInput, Roster};
+use parking_lot::Mutex;
+
+use crate::stage::Route;
+
+/// Decisions kept.
+pub const MAX_DECISIONS: usize = 2_000;
+/// Candidates kept over all decisions: a large pool keeps fewer decisions, not more memory.
+pub const MAX_KEPT_CANDIDATES: usize = 50_000;
+
+/// One ranking: the exact question, the answer, and who gave it.
+#[derive(Debug)]
+pub struct Ranking {
+    /// Who was asked.
+    pub policy: PolicyVersion,
+    /// The label of its error, when the built-in had to step in.
+    pub fallback: Option<String>,
+    /// The question, bit for bit.
+    pub input: Arc<RankInput>,
+    /// Names for the handles in it.
+    pub roster: Arc<Roster>,
+    /// The validated answer.
+    pub decision: RankDecision,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How one try ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not yet.
+    Running,
+    /// Well.
+    Completed,
+    /// In this way.
+    Failed(FailureKind),
+}
+
+impl Outcome {
+    /// The word used in the API and the ledger.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed(kind) => kind.label(),
+        }
+    }
+}
+
+/// One try on one account.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The account.
+    pub account: AccountId,
+    /// Its name then.
+    pub account_name: Arc<str>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The upstream's status, once it answered.
+    pub upstream_status: Option<u16>,
+    /// From the request's arrival to its start.
+    pub started: Duration,
+    /// From its start to its first event.
+    pub first_event: Option<Duration>,
+    /// Which ranking chose it.
+    pub ranking: usize,
+}
+
+/// The record of one request.
+#[derive(Debug)]
+pub struct Decision {
+    /// The request.
+    pub id: RequestId,
+    /// When it arrived.
+    pub at: Timestamp,
+    /// Where it came in.
+    pub route: Route,
+    state: Mutex<DecisionState>,
+}
+
+/// What becomes known of a request while it runs.
+#[derive(Debug, Clone)]
+pub struct DecisionState {
+    /// Who called.
+    pub client: Arc<str>,
+    /// The model asked for.
+    pub model: Arc<str>,
+    /// The conversation.
+    pub session: Option<SessionKey>,
+    /// Whether events were asked for.
+    pub streaming: bool,
+    /// Size of the body.
+    pub body_bytes: usize,
+    /// The body rules that changed something.
+    pub edits: Vec<std::borrow::Cow<'static, str>>,
+    /// The rankings in their order.
+    pub rankings: Vec<Arc<Ranking>>,
+    /// The tries in their order.
+    pub attempts: Vec<Attempt>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Status sent to the client.
+    pub status: Option<u16>,
+    /// Tokens.
+    pub usage: Option<TokenUsage>,
+    /// From arrival to the end.
+    pub duration: Option<Duration>,
+}
+
+impl Decision {
+    /// A record for a request that just arrived.
+    #[must_use]
+    pub fn open(id: RequestId, at: Timestamp, route: Route, body_bytes: usize) -> Self {
+        let unknown: Arc<str> = Arc::from("");
+        Self {
+            id,
+            at,
+            route,
+            state: Mutex::new(DecisionState {
+                client: unknown.clone(),
+                model: unknown,
+                session: None,
+                streaming: false,
+                body_bytes,
+                edits: Vec::new(),
+                rankings: Vec::new(),
+                attempts: Vec::new(),
+                outcome: Outcome::Running,
+                status: None,
+                usage: None,
+                duration: None,
+            }),
+        }
+    }
+
+    /// Notes something that became known.
+    pub fn update<T>(&self, change: impl FnOnce(&mut DecisionState) -> T) -> T {
+        change(&mut self.state.lock())
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn snapshot(&self) -> DecisionState {
+        self.state.lock().clone()
+    }
+}
+
+/// The ring of the last decisions.
+#[derive(Debug, Default)]
+pub struct DecisionLog {
+    ring: Mutex<Ring>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    order: VecDeque<(Arc<Decision>, usize)>,
+    by_id: HashMap<RequestId, Arc<Decision>>,
+    candidates: usize,
+}
+
+impl DecisionLog {
+    /// Keeps a decision, forgetting the oldest. `candidates` is how many accounts its question named.
+    pub fn keep(&self, decision: Arc<Decision>, candidates: usize) {
+        let mut ring = self.ring.lock();
+        ring.candidates += candidates;
+        ring.by_id.insert(decision.id.clone(), decision.clone());
+        ring.order.push_back((decision, candidates));
+        while ring.order.len() > MAX_DECISIONS
+            || (ring.candidates > MAX_KEPT_CANDIDATES && ring.order.len() > 1)
+        {
+            let Some((oldest, candidates)) = ring.order.pop_front() else { break };
+            ring.candidates -= candidates;
+            ring.by_id.remove(&oldest.id);
+        }
+    }
+
+    /// The record of a request, while it is kept.
+    #[must_use]
+    pub fn find(&self, id: &RequestId) -> Option<Arc<Decision>> {
+        self.ring.lock().by_id.get(id).cloned()
+    }
+
+    /// The newest decisions that `keep` accepts, the newest first, at most `limit`.
+    #[must_use]
+    pub fn newest(&self, limit: usize, mut keep: impl FnMut(&Decision) -> bool) -> Vec<Arc<Decision>> {
+        // The lock is held for the copy of pointers only; filtering reads other locks.
+        let all: Vec<Arc<Decision>> =
+            self.ring.lock().order.iter().rev().map(|(kept, _)| kept.clone()).collect();
+        all.into_iter().filter(|decision| keep(decision)).take(limit).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(id: usize) -> Arc<Decision> {
+        let id = RequestId::parse(&format!("req_{id}")).unwrap();
+        Arc::new(Decision::open(id, Timestamp::from_secs(0), Route::Responses, 0))
+    }
+
+    #[test]
+    fn the_log_is_bounded_by_count_and_by_candidates() {
+        let log = DecisionLog::default();
+        for id in 0..MAX_DECISIONS + 5 {
+            log.keep(decision(id), 3);
+        }
+        assert_eq!(log.newest(usize::MAX, |_| true).len(), MAX_DECISIONS);
+        assert!(log.find(&RequestId::parse("req_0").unwrap()).is_none());
+        assert!(log.find(&RequestId::parse("req_7").unwrap()).is_some());
+
+        let log = DecisionLog::default();
+        for id in 0..500 {
+            log.keep(decision(id), 500);
+        }
+        assert_eq!(log.newest(usize::MAX, |_| true).len(), MAX_KEPT_CANDIDATES / 500);
+        assert_eq!(log.newest(1, |_| true)[0].id.as_str(), "req_499");
+    }
+}

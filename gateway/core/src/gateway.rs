@@ -1,0 +1,293 @@
+//! Everything a request needs, in one shared value: the pool, the live snapshot, and the ports.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use gateway_domain::Timestamp;
+use gateway_protocol::models::Catalogue;
+use gateway_scheduler::{BuiltIn, Pool, RankingPolicy};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::decisions::DecisionLog;
+use crate::keeper::TokenKeeper;
+use crate::ports::{
+    AccountStore, ClientKeyStore, Clock, Ledger, Observer, Refresher, SettingStore, SettlementRecord,
+    Upstream,
+};
+use crate::traffic::Traffic;
+
+/// What the composition root hands in.
+pub struct Parts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The provider.
+    pub upstream: Arc<dyn Upstream>,
+    /// Accounts and tokens.
+    pub accounts: Arc<dyn AccountStore>,
+    /// Client keys.
+    pub keys: Arc<dyn ClientKeyStore>,
+    /// Settings.
+    pub settings: Arc<dyn SettingStore>,
+    /// Settlements.
+    pub ledger: Arc<dyn Ledger>,
+    /// Rotates tokens.
+    pub refresher: Arc<dyn Refresher>,
+    /// Counts.
+    pub observer: Arc<dyn Observer>,
+    /// The policies that can be chosen; the built-in is always there.
+    pub policies: Vec<Arc<dyn RankingPolicy>>,
+    /// Long-lived tasks are spawned here, so that shutdown can wait for them.
+    pub tracker: TaskTracker,
+    /// Cancelled when background jobs are to end.
+    pub stopping: CancellationToken,
+    /// Cancelled when streams that still run are to be ended.
+    pub deadline: CancellationToken,
+}
+
+/// The valid client keys: hash to label.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Keys(HashMap<[u8; 32], Arc<str>>);
+
+impl Keys {
+    /// A set of keys.
+    pub fn new(keys: impl IntoIterator<Item = ([u8; 32], Arc<str>)>) -> Self {
+        Self(keys.into_iter().collect())
+    }
+
+    /// The label of a key. The hash of what was sent is compared, so timing tells nothing about a key.
+    #[must_use]
+    pub fn find(&self, hash: &[u8; 32]) -> Option<Arc<str>> {
+        self.0.get(hash).cloned()
+    }
+}
+
+/// Everything that can be replaced while requests run. A request reads it once where it needs it.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) policy: Arc<dyn RankingPolicy>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) catalogue: Arc<Catalogue>,
+}
+
+/// The policies that can be chosen.
+pub struct PolicySet {
+    policies: Vec<Arc<dyn RankingPolicy>>,
+}
+
+/// No policy has this id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no policy `{id}`; there are: {known}")]
+pub struct UnknownPolicy {
+    id: String,
+    known: String,
+}
+
+impl PolicySet {
+    fn new(mut policies: Vec<Arc<dyn RankingPolicy>>) -> Self {
+        policies.insert(0, Arc::new(BuiltIn::default()));
+        Self { policies }
+    }
+
+    /// All of them, the built-in first.
+    #[must_use]
+    pub fn all(&self) -> &[Arc<dyn RankingPolicy>] {
+        &self.policies
+    }
+
+    /// The policy with this id (`builtin:usage-balanced`, `rhai:…`, `wasm:…`).
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(&self, id: &str) -> Result<Arc<dyn RankingPolicy>, UnknownPolicy> {
+        self.policies.iter().find(|policy| policy.version().id() == id).cloned().ok_or_else(|| {
+            UnknownPolicy {
+                id: id.to_owned(),
+                known: self
+                    .policies
+                    .iter()
+                    .map(|policy| policy.version().id())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }
+        })
+    }
+}
+
+/// The gateway's shared state.
+pub struct Gateway {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) upstream: Arc<dyn Upstream>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) key_store: Arc<dyn ClientKeyStore>,
+    pub(crate) settings: Arc<dyn SettingStore>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) pool: Mutex<Pool>,
+    pub(crate) traffic: Mutex<Traffic>,
+    pub(crate) decisions: DecisionLog,
+    pub(crate) keeper: TokenKeeper,
+    pub(crate) settlements: mpsc::Sender<SettlementRecord>,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) deadline: CancellationToken,
+    pub(crate) builtin: Arc<dyn RankingPolicy>,
+    policies: PolicySet,
+    live: ArcSwap<Live>,
+    changed: watch::Sender<u64>,
+    seed: AtomicU64,
+    started_at: Timestamp,
+}
+
+impl Gateway {
+    /// Puts the parts together. The receiver of settlements is for the writer job.
+    #[must_use]
+    pub fn new(parts: Parts) -> (Arc<Self>, mpsc::Receiver<SettlementRecord>, Arc<dyn Ledger>) {
+        let (settlements, to_write) = mpsc::channel(crate::background::MAX_QUEUED_SETTLEMENTS);
+        let policies = PolicySet::new(parts.policies);
+        let builtin: Arc<dyn RankingPolicy> = Arc::new(BuiltIn::default());
+        let live =
+            Live { policy: builtin.clone(), keys: Arc::default(), catalogue: Arc::new(Catalogue::empty()) };
+        let started_at = parts.clock.now();
+        let gateway = Arc::new(Self {
+            keeper: TokenKeeper::new(
+                parts.accounts.clone(),
+                parts.refresher,
+                parts.tracker.clone(),
+                parts.observer.clone(),
+            ),
+            clock: parts.clock,
+            upstream: parts.upstream,
+            accounts: parts.accounts,
+            key_store: parts.keys,
+            settings: parts.settings,
+            observer: parts.observer,
+            pool: Mutex::default(),
+            traffic: Mutex::default(),
+            decisions: DecisionLog::default(),
+            settlements,
+            tracker: parts.tracker,
+            stopping: parts.stopping,
+            deadline: parts.deadline,
+            builtin,
+            policies,
+            live: ArcSwap::from_pointee(live),
+            changed: watch::channel(0).0,
+            seed: AtomicU64::new(random_start()),
+            started_at,
+        });
+        (gateway, to_write, parts.ledger)
+    }
+
+    /// The valid client keys.
+    #[must_use]
+    pub fn keys(&self) -> Arc<Keys> {
+        self.live.load().keys.clone()
+    }
+
+    /// The policy that decides now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<dyn RankingPolicy> {
+        self.live.load().policy.clone()
+    }
+
+    /// The model catalogue.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.live.load().catalogue.clone()
+    }
+
+    /// The policies that can be chosen.
+    #[must_use]
+    pub const fn policies(&self) -> &PolicySet {
+        &self.policies
+    }
+
+    /// Lets another policy decide from the next ranking on.
+    ///
+    /// # Errors
+    /// There is no such policy.
+    pub fn choose_policy(&self, id: &str) -> Result<Arc<dyn RankingPolicy>, UnknownPolicy> {
+        let policy = self.policies.find(id)?;
+        self.update_live(|live| live.policy = policy.clone());
+        Ok(policy)
+    }
+
+    /// Replaces parts of the live snapshot; requests that run keep the one they read.
+    pub(crate) fn update_live(&self, change: impl Fn(&mut Live)) {
+        self.live.rcu(|live| {
+            let mut next = Live::clone(live);
+            change(&mut next);
+            next
+        });
+        self.touch();
+    }
+
+    /// The last decisions.
+    #[must_use]
+    pub const fn decisions(&self) -> &DecisionLog {
+        &self.decisions
+    }
+
+    /// Reads the pool. Only for pure, short work: requests wait meanwhile.
+    pub fn with_pool<T>(&self, read: impl FnOnce(&Pool) -> T) -> T {
+        read(&self.pool.lock())
+    }
+
+    /// Reads the traffic counters.
+    pub fn with_traffic<T>(&self, read: impl FnOnce(&mut Traffic) -> T) -> T {
+        read(&mut self.traffic.lock())
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// When the gateway started.
+    #[must_use]
+    pub const fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// Small named values.
+    #[must_use]
+    pub fn settings(&self) -> Arc<dyn SettingStore> {
+        self.settings.clone()
+    }
+
+    /// Tells watchers that something on the overview changed.
+    pub(crate) fn touch(&self) {
+        self.changed.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    /// Wakes when something on the overview changed.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Cancelled when the gateway is going down: long-lived connections end themselves.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Entropy for one decision (splitmix64 over a counter that starts at random).
+    pub(crate) fn next_seed(&self) -> u64 {
+        let mut z = self.seed.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// The standard library seeds its hashers at random; that is all the entropy a tie-break needs.
+fn random_start() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0_u8)
+}

@@ -1,0 +1,222 @@
+//! Access tokens at hand for requests: fresh ones at once, ending ones renewed in the background, ended ones awaited.
+//! One rotation at a time per account; whoever needs it meanwhile waits for the same one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gateway_domain::{AccountId, CredentialVersion, Secret, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::ports::{AccountStore, Observer, RefreshOutcome, Refresher, StoreError};
+
+/// An access token is renewed this long before it ends.
+pub const REFRESH_AHEAD: Duration = Duration::from_secs(5 * 60);
+/// The longest a request waits for a rotation.
+pub const WAIT_FOR_REFRESH: Duration = Duration::from_secs(30);
+
+/// What a request needs of an account's tokens.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    /// Sent as `Authorization: Bearer`.
+    pub token: Secret,
+    /// When it ends, if it says so.
+    pub expires_at: Option<Timestamp>,
+    /// When it was obtained.
+    pub refreshed_at: Timestamp,
+    /// Which set of tokens it belongs to.
+    pub version: CredentialVersion,
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoToken {
+    /// Only a new sign-in helps.
+    #[error("the account must be signed in again ({code})")]
+    SignInNeeded {
+        /// The issuer's code.
+        code: String,
+    },
+    /// It may work later.
+    #[error("no fresh token: {0}")]
+    Passing(String),
+}
+
+type InFlight = watch::Receiver<Option<RefreshOutcome>>;
+
+struct Cell {
+    current: ArcSwap<AccessToken>,
+    rotating: Mutex<Option<InFlight>>,
+}
+
+/// Keeps the access tokens of all accounts.
+#[derive(Clone)]
+pub struct TokenKeeper {
+    cells: Arc<Mutex<HashMap<AccountId, Arc<Cell>>>>,
+    workspaces: Arc<Mutex<HashMap<AccountId, String>>>,
+    store: Arc<dyn AccountStore>,
+    refresher: Arc<dyn Refresher>,
+    tracker: TaskTracker,
+    observer: Arc<dyn Observer>,
+}
+
+impl TokenKeeper {
+    pub(crate) fn new(
+        store: Arc<dyn AccountStore>,
+        refresher: Arc<dyn Refresher>,
+        tracker: TaskTracker,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self { cells: Arc::default(), workspaces: Arc::default(), store, refresher, tracker, observer }
+    }
+
+    /// Takes an account's newest tokens over from the store.
+    ///
+    /// # Errors
+    /// The store does not have or cannot open them.
+    pub async fn load(&self, id: &AccountId) -> Result<(), StoreError> {
+        let (credentials, version) = self.store.credentials(id).await?;
+        let token = AccessToken {
+            token: credentials.access_token,
+            expires_at: credentials.expires_at,
+            refreshed_at: credentials.refreshed_at,
+            version,
+        };
+        let mut cells = self.cells.lock();
+        match cells.get(id) {
+            // A slower reader must not bring an older set back.
+            Some(cell) if cell.current.load().version > token.version => {}
+            Some(cell) => cell.current.store(Arc::new(token)),
+            None => {
+                let cell = Cell { current: ArcSwap::from_pointee(token), rotating: Mutex::default() };
+                cells.insert(id.clone(), Arc::new(cell));
+            }
+        }
+        Ok(())
+    }
+
+    /// The workspace that an account's requests name, if it has one.
+    #[must_use]
+    pub fn workspace(&self, id: &AccountId) -> Option<String> {
+        self.workspaces.lock().get(id).cloned()
+    }
+
+    /// Notes the workspace of an account.
+    pub(crate) fn set_workspace(&self, id: &AccountId, workspace: Option<String>) {
+        let mut workspaces = self.workspaces.lock();
+        match workspace {
+            Some(workspace) => workspaces.insert(id.clone(), workspace),
+            None => workspaces.remove(id),
+        };
+    }
+
+    /// Forgets an account.
+    pub fn forget(&self, id: &AccountId) {
+        self.cells.lock().remove(id);
+        self.workspaces.lock().remove(id);
+    }
+
+    /// What is known of an account's token, without waiting.
+    #[must_use]
+    pub fn peek(&self, id: &AccountId) -> Option<AccessToken> {
+        self.cell(id).map(|cell| AccessToken::clone(&cell.current.load()))
+    }
+
+    fn cell(&self, id: &AccountId) -> Option<Arc<Cell>> {
+        self.cells.lock().get(id).cloned()
+    }
+
+    /// A token that is good at `now`. Waits only when the one at hand has ended.
+    ///
+    /// # Errors
+    /// There is none and none can be had now.
+    pub async fn token(&self, id: &AccountId, now: Timestamp) -> Result<AccessToken, NoToken> {
+        let cell = self.cell(id).ok_or_else(|| NoToken::Passing("the account has no tokens".to_owned()))?;
+        let current = AccessToken::clone(&cell.current.load());
+        match current.expires_at {
+            Some(end) if end <= now => self.renew(id, current.version).await,
+            Some(end) if end <= now.plus(REFRESH_AHEAD) => {
+                self.start(id, &cell);
+                Ok(current)
+            }
+            _ => Ok(current),
+        }
+    }
+
+    /// A newer token than that of `refused`: rotates unless somebody already did.
+    ///
+    /// # Errors
+    /// There is none and none can be had now.
+    pub async fn renew(&self, id: &AccountId, refused: CredentialVersion) -> Result<AccessToken, NoToken> {
+        let cell = self.cell(id).ok_or_else(|| NoToken::Passing("the account has no tokens".to_owned()))?;
+        if cell.current.load().version > refused {
+            return Ok(AccessToken::clone(&cell.current.load()));
+        }
+        let mut rotation = self.start(id, &cell);
+        let waited = tokio::time::timeout(WAIT_FOR_REFRESH, rotation.wait_for(Option::is_some)).await;
+        let outcome = match waited {
+            Ok(Ok(outcome)) => outcome.clone(),
+            Ok(Err(_)) => Some(RefreshOutcome::Failed { message: "the rotation was interrupted".to_owned() }),
+            Err(_) => Some(RefreshOutcome::Failed { message: "the rotation takes too long".to_owned() }),
+        };
+        let current = AccessToken::clone(&cell.current.load());
+        match outcome {
+            _ if current.version > refused => Ok(current),
+            Some(RefreshOutcome::SignInNeeded { code }) => Err(NoToken::SignInNeeded { code }),
+            Some(RefreshOutcome::Failed { message }) => Err(NoToken::Passing(message)),
+            _ => Err(NoToken::Passing("the rotation brought no newer token".to_owned())),
+        }
+    }
+
+    /// Renews ahead of time, without waiting, when the token ends soon.
+    pub fn renew_if_ending(&self, id: &AccountId, now: Timestamp, ahead: Duration) {
+        let Some(cell) = self.cell(id) else { return };
+        if cell.current.load().expires_at.is_some_and(|end| end <= now.plus(ahead)) {
+            self.start(id, &cell);
+        }
+    }
+
+    /// Joins the rotation that runs, or starts one on a task of its own: a caller that leaves does not stop it.
+    fn start(&self, id: &AccountId, cell: &Arc<Cell>) -> InFlight {
+        let mut rotating = cell.rotating.lock();
+        if let Some(running) =
+            rotating.as_ref().filter(|running| running.borrow().is_none() && running.has_changed().is_ok())
+        {
+            return running.clone();
+        }
+        let (done, waiting) = watch::channel(None);
+        *rotating = Some(waiting.clone());
+        let (keeper, id) = (self.clone(), id.clone());
+        self.tracker.spawn(async move {
+            let mut outcome = keeper.refresher.refresh(id.clone()).await;
+            // Whatever was said, the store knows best: adopt what is durable.
+            if let Err(error) = keeper.load(&id).await {
+                outcome = RefreshOutcome::Failed { message: error.to_string() };
+            }
+            report(&keeper, &id, &outcome);
+            done.send_replace(Some(outcome));
+        });
+        waiting
+    }
+}
+
+fn report(keeper: &TokenKeeper, id: &AccountId, outcome: &RefreshOutcome) {
+    match outcome {
+        RefreshOutcome::Refreshed => {
+            tracing::info!(account.id = %id, "tokens rotated");
+            keeper.observer.refreshed("refreshed");
+        }
+        RefreshOutcome::Elsewhere => keeper.observer.refreshed("elsewhere"),
+        RefreshOutcome::Failed { message } => {
+            tracing::warn!(account.id = %id, error = message, "tokens could not be rotated; will try again");
+            keeper.observer.refreshed("failed");
+        }
+        RefreshOutcome::SignInNeeded { code } => {
+            tracing::warn!(account.id = %id, error.code = code, "the account must be signed in again");
+            keeper.observer.refreshed("sign_in_needed");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! One token rotation, from the claim to the durable result. A refresh token is single use: between spending it and
+//! storing its successor nothing may go missing, so this runs in a process of its own (decision record 0004).
+
+use std::time::Duration;
+
+use gateway_domain::{AccountId, AccountState, CredentialVersion, Credentials, SignInReason};
+use gateway_protocol::codex::auth::token_expiry;
+
+use crate::ports::{
+    AccountStore, Claim, Clock, IssuedTokens, RefreshOutcome, StoreError, TokenIssuer, TokenIssuerError,
+};
+
+/// The longest a rotation may take; its claim ends then, whoever held it.
+pub const CLAIM_LIFETIME: Duration = Duration::from_secs(60);
+/// How often somebody else's claim is looked at.
+const POLL_EVERY: Duration = Duration::from_millis(50);
+/// How often storing a rotated token is tried: the old one is spent, so giving up early would lose the account.
+const STORE_TRIES: u32 = 40;
+/// The pause between these tries.
+const STORE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Rotates the tokens of one account. When it returns `Refreshed`, the new tokens are durable.
+pub async fn rotate(
+    store: &dyn AccountStore,
+    issuer: &dyn TokenIssuer,
+    clock: &dyn Clock,
+    id: &AccountId,
+) -> RefreshOutcome {
+    let now = clock.now();
+    let (credentials, version) = match store.claim_refresh(id, now, now.plus(CLAIM_LIFETIME)).await {
+        Ok(Claim::Granted { credentials, version }) => (credentials, version),
+        Ok(Claim::Busy { until }) => return wait_for_other(store, clock, id, until).await,
+        Err(error) => return failed(format!("cannot claim the rotation: {error}")),
+    };
+    let Some(refresh_token) = credentials.refresh_token.clone() else {
+        return dead(store, id, version, "no_refresh_token").await;
+    };
+    match issuer.rotate(refresh_token).await {
+        Ok(issued) => finish(store, id, version, next(credentials, issued, clock)).await,
+        Err(TokenIssuerError::Dead { code }) => dead(store, id, version, &code).await,
+        Err(TokenIssuerError::Passing(message)) => {
+            // Best effort: an unreturned claim ends by itself.
+            drop(store.abandon_refresh(id, version, None).await);
+            failed(message)
+        }
+    }
+}
+
+fn failed(message: impl Into<String>) -> RefreshOutcome {
+    RefreshOutcome::Failed { message: message.into() }
+}
+
+/// What an issuer leaves out stays as it was.
+fn next(old: Credentials, issued: IssuedTokens, clock: &dyn Clock) -> Credentials {
+    let now = clock.now();
+    let stated = issued.expires_in.map(|secs| now.plus(Duration::from_secs(secs)));
+    Credentials {
+        expires_at: token_expiry(&issued.access_token).or(stated),
+        access_token: issued.access_token,
+        refresh_token: issued.refresh_token.or(old.refresh_token),
+        id_token: issued.id_token.or(old.id_token),
+        refreshed_at: now,
+    }
+}
+
+async fn finish(
+    store: &dyn AccountStore,
+    id: &AccountId,
+    version: CredentialVersion,
+    credentials: Credentials,
+) -> RefreshOutcome {
+    let mut last = String::new();
+    for _ in 0..STORE_TRIES {
+        match store.finish_refresh(id, version, credentials.clone()).await {
+            Ok(_) => return RefreshOutcome::Refreshed,
+            // A newer sign-in was stored meanwhile; it wins.
+            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => {
+                return RefreshOutcome::Elsewhere;
+            }
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Sealed(_) | StoreError::NameTaken)) => {
+                last = error.to_string();
+            }
+        }
+        tokio::time::sleep(STORE_PAUSE).await;
+    }
+    failed(format!("the rotated tokens could not be stored: {last}"))
+}
+
+async fn dead(
+    store: &dyn AccountStore,
+    id: &AccountId,
+    version: CredentialVersion,
+    code: &str,
+) -> RefreshOutcome {
+    let state = AccountState::SignInNeeded { reason: SignInReason(code.to_owned()) };
+    match store.abandon_refresh(id, version, Some(state)).await {
+        Ok(()) => RefreshOutcome::SignInNeeded { code: code.to_owned() },
+        Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => RefreshOutcome::Elsewhere,
+        Err(error) => failed(format!("the account could not be marked: {error}")),
+    }
+}
+
+/// Waits until somebody else's rotation is over: its result is what counts.
+async fn wait_for_other(
+    store: &dyn AccountStore,
+    clock: &dyn Clock,
+    id: &AccountId,
+    until: gateway_domain::Timestamp,
+) -> RefreshOutcome {
+    let before = store.credentials(id).await.map(|(_, version)| version);
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(clock.now().millis_until(until));
+    while tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(POLL_EVERY).await;
+        let now = store.credentials(id).await.map(|(_, version)| version);
+        if now != before {
+            return RefreshOutcome::Elsewhere;
+        }
+    }
+    failed("another rotation of this account did not finish in time")
+}

@@ -1,0 +1,117 @@
+//! Who is calling. Keys are looked up by their hash; a caller on this machine needs none.
+
+use std::sync::Arc;
+
+use gateway_domain::{Failure, FailureKind, RequestId};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use sha2::{Digest, Sha256};
+
+use super::{Peer, Received, Route};
+use crate::Keys;
+
+/// How every key that we hand out begins.
+pub const KEY_PREFIX: &str = "sk-sy-";
+
+/// Who is calling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody on this machine without one of our keys.
+    Local,
+    /// The holder of a key.
+    Key {
+        /// The key's label.
+        label: Arc<str>,
+    },
+}
+
+impl Caller {
+    /// The name used in decisions, settlements and logs.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Local => "local",
+            Self::Key { label } => label,
+        }
+    }
+}
+
+/// A request whose caller is known. Only [`authenticate`] makes one.
+#[derive(Debug)]
+pub struct Authenticated {
+    pub(crate) caller: Caller,
+    pub(crate) id: RequestId,
+    pub(crate) route: Route,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: bytes::Bytes,
+}
+
+/// Finds out who is calling.
+///
+/// # Errors
+/// `Unauthenticated`: a remote caller without a valid key, or anybody with one of our keys that is not valid.
+pub fn authenticate(keys: &Keys, received: Received) -> Result<Authenticated, Failure> {
+    let caller = caller(keys, received.peer, bearer(&received.headers))?;
+    let Received { id, route, headers, body, .. } = received;
+    Ok(Authenticated { caller, id, route, headers, body })
+}
+
+fn caller(keys: &Keys, peer: Peer, key: Option<&str>) -> Result<Caller, Failure> {
+    let known = key.and_then(|key| keys.find(&hash_client_key(key)));
+    match (known, key, peer) {
+        (Some(label), ..) => Ok(Caller::Key { label }),
+        // Local tools send whatever key they were configured with; only one of ours that is wrong is a mistake.
+        (None, Some(key), Peer::Local) if !key.starts_with(KEY_PREFIX) => Ok(Caller::Local),
+        (None, None, Peer::Local) => Ok(Caller::Local),
+        (None, Some(_), _) => {
+            Err(refused("this client key is not known; ask the gateway's operator for one"))
+        }
+        (None, None, Peer::Remote) => {
+            Err(refused("a client key is needed: send `Authorization: Bearer sk-sy-…`"))
+        }
+    }
+}
+
+fn refused(message: &str) -> Failure {
+    Failure::client(FailureKind::Unauthenticated, message)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
+}
+
+/// What is kept of a key and looked up: its SHA-256. A key carries 256 random bits, so a slow hash adds nothing.
+#[must_use]
+pub fn hash_client_key(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table() {
+        let keys = Keys::new([(hash_client_key("sk-sy-good"), "ann".into())]);
+        let ann = Ok(Caller::Key { label: "ann".into() });
+        let refused = |why: &str| Err(why.to_owned());
+        for (peer, key, expect) in [
+            (Peer::Local, None, Ok(Caller::Local)),
+            (Peer::Local, Some("sk-anything"), Ok(Caller::Local)),
+            (Peer::Local, Some("sk-sy-good"), ann.clone()),
+            (Peer::Local, Some("sk-sy-bad"), refused("not known")),
+            (Peer::Remote, Some("sk-sy-good"), ann),
+            (Peer::Remote, Some("sk-sy-bad"), refused("not known")),
+            (Peer::Remote, Some("sk-anything"), refused("not known")),
+            (Peer::Remote, None, refused("is needed")),
+        ] {
+            match (caller(&keys, peer, key), expect) {
+                (Ok(got), Ok(expect)) => assert_eq!(got, expect, "{peer:?} {key:?}"),
+                (Err(got), Err(why)) => assert!(got.message.contains(&why), "{peer:?} {key:?}: {got}"),
+                (got, expect) => panic!("{peer:?} {key:?}: {got:?}, not {expect:?}"),
+            }
+        }
+    }
+}

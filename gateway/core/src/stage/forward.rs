@@ -1,0 +1,186 @@
+//! Sending it: one account after another until the first event is there, never after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use gateway_domain::{AccountId, Failure, FailureKind, Retry};
+use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_headers};
+use gateway_scheduler::AccountRef;
+use http::HeaderMap;
+
+use super::decode::Decoded;
+use super::first_look::{FirstLook, Opening, first_look};
+use super::relay::{Reply, collect, stream};
+use super::schedule::{Scheduled, schedule};
+use super::settle::Settlement;
+use crate::Gateway;
+use crate::keeper::{AccessToken, NoToken};
+use crate::ports::{Continues, ResponseBody, UpstreamRequest, UpstreamResponse};
+
+/// Accounts tried for one request.
+pub const MAX_ACCOUNTS_TRIED: usize = 3;
+/// Of an error answer this much is read.
+pub const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
+/// And for this long.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
+
+/// An answer whose first event is there: nothing is retried any more.
+pub(crate) struct Forwarded {
+    pub(crate) headers: HeaderMap,
+    pub(crate) opening: Opening,
+    pub(crate) wants_stream: bool,
+}
+
+/// Schedules and sends until an account answers.
+pub(crate) async fn forward(
+    gateway: &Arc<Gateway>,
+    decoded: Decoded,
+    settlement: &mut Settlement,
+) -> Result<Forwarded, Failure> {
+    let mut tried: Vec<AccountRef> = Vec::new();
+    let mut last: Option<Failure> = None;
+    loop {
+        let scheduled = match schedule(gateway, &decoded, &tried, settlement).await {
+            Ok(scheduled) => scheduled,
+            // What an account said is worth more than that nobody else is left.
+            Err(nobody) => return Err(last.filter(|_| !tried.is_empty()).unwrap_or(nobody)),
+        };
+        tried.push(scheduled.lease.account());
+        match attempt(gateway, &decoded, scheduled, settlement).await {
+            Ok(forwarded) => return Ok(forwarded),
+            Err(failure) => {
+                settlement.attempt_failed(&failure);
+                let may_move = failure.retry != Retry::Never && tried.len() < MAX_ACCOUNTS_TRIED;
+                if !may_move {
+                    return Err(failure);
+                }
+                last = Some(failure);
+            }
+        }
+    }
+}
+
+/// Hands the answer over in the form that the caller asked for.
+pub(crate) async fn reply(forwarded: Forwarded, settlement: Settlement) -> Result<Reply, Failure> {
+    if forwarded.wants_stream {
+        Ok(stream(forwarded, settlement))
+    } else {
+        collect(forwarded, settlement).await
+    }
+}
+
+/// One try on one account; a refused token is renewed once.
+async fn attempt(
+    gateway: &Arc<Gateway>,
+    decoded: &Decoded,
+    scheduled: Scheduled,
+    settlement: &mut Settlement,
+) -> Result<Forwarded, Failure> {
+    let account = scheduled.account.clone();
+    let continues = if scheduled.affine { Continues::Here } else { Continues::Anew };
+    settlement.attempt_started(scheduled);
+    let token = gateway.keeper.token(&account, gateway.now()).await;
+    let token = token.map_err(|error| no_token(gateway, &account, error))?;
+    let failure = match send(gateway, decoded, &account, continues, &token, settlement).await {
+        Err(failure) if failure.kind == FailureKind::AccountUnauthorized => failure,
+        other => return other,
+    };
+    if let Some(code) = dead_code(&failure) {
+        gateway.bury_account(&account, token.version, code).await;
+        return Err(failure);
+    }
+    if failure.retry != Retry::SameAccount {
+        return Err(failure);
+    }
+    let renewed = gateway.keeper.renew(&account, token.version).await;
+    let renewed = renewed.map_err(|error| no_token(gateway, &account, error))?;
+    send(gateway, decoded, &account, continues, &renewed, settlement).await.map_err(|failure| {
+        // Fresh and still refused: another account may do better.
+        if failure.retry == Retry::SameAccount { failure.retry(Retry::OtherAccount) } else { failure }
+    })
+}
+
+fn dead_code(failure: &Failure) -> Option<&str> {
+    failure
+        .answer
+        .as_ref()?
+        .code
+        .as_deref()
+        .filter(|code| dead_token_code(code) || *code == "deactivated_workspace")
+}
+
+fn no_token(gateway: &Gateway, account: &AccountId, error: NoToken) -> Failure {
+    if let NoToken::SignInNeeded { code } = &error {
+        gateway.sign_in_needed(account, code);
+    }
+    Failure::gateway(FailureKind::AccountUnauthorized, error.to_string()).retry(Retry::OtherAccount)
+}
+
+/// Sends once and waits for the first event.
+async fn send(
+    gateway: &Arc<Gateway>,
+    decoded: &Decoded,
+    account: &AccountId,
+    continues: Continues,
+    token: &AccessToken,
+    settlement: &mut Settlement,
+) -> Result<Forwarded, Failure> {
+    let request = UpstreamRequest {
+        headers: decoded.headers.clone(),
+        caller: decoded.kind,
+        continues,
+        body: decoded.body.clone(),
+        access_token: token.token.clone(),
+        workspace_id: gateway.keeper.workspace(account),
+    };
+    let response = gateway.upstream.respond(request).await?;
+    settlement.upstream_answered(response.status.as_u16());
+    observe_quota(gateway, settlement, &response.headers);
+    if !response.status.is_success() {
+        return Err(error_answer(gateway, response).await);
+    }
+    let look = first_look(gateway, decoded.route, decoded.wants_stream, response.body, settlement).await;
+    match look {
+        FirstLook::Go(opening) => {
+            Ok(Forwarded { headers: response.headers, opening: *opening, wants_stream: decoded.wants_stream })
+        }
+        FirstLook::Failed(failure) => Err(failure),
+    }
+}
+
+/// Rate-limit headers count on every status: a refusal carries the freshest numbers.
+fn observe_quota(gateway: &Gateway, settlement: &Settlement, headers: &HeaderMap) {
+    let now = gateway.now();
+    let quota = quota_from_headers(|name| headers.get(name)?.to_str().ok(), now);
+    if let Some(account) = settlement.account_ref() {
+        gateway.pool.lock().observe_quota(account, &quota, now);
+    }
+}
+
+async fn error_answer(gateway: &Gateway, response: UpstreamResponse) -> Failure {
+    let now = gateway.now();
+    let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
+    let quota = quota_from_headers(header, now);
+    let retry_after = header("retry-after").map(str::to_owned);
+    let body = read_some(response.body).await;
+    classify_answer(response.status.as_u16(), &body, retry_after.as_deref(), &quota, now)
+}
+
+/// As much of an error body as arrives in time; half of one still says something.
+async fn read_some(mut body: ResponseBody) -> Bytes {
+    let mut read = BytesMut::new();
+    let reading = async {
+        while let Some(Ok(chunk)) = body.next().await {
+            let room = MAX_ERROR_BODY_BYTES - read.len();
+            read.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+            if read.len() == MAX_ERROR_BODY_BYTES {
+                break;
+            }
+        }
+    };
+    // On a time-out what was read so far is what there is.
+    drop(tokio::time::timeout(ERROR_BODY_TIME, reading).await);
+    read.freeze()
+}

@@ -1,0 +1,66 @@
+//! The stages and the types that pass between them.
+
+mod authenticate;
+mod decode;
+pub(crate) mod first_look;
+pub(crate) mod forward;
+pub(crate) mod relay;
+pub(crate) mod schedule;
+pub(crate) mod settle;
+
+pub use authenticate::{Authenticated, Caller, authenticate, hash_client_key};
+pub use decode::{Decoded, decode};
+pub use relay::{RelayStream, Reply, ReplyBody};
+
+use bytes::Bytes;
+use gateway_domain::{RequestId, Timestamp};
+use http::HeaderMap;
+use tokio::time::Instant;
+
+/// Where a request came in; decides its rules and the shape of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// `POST /v1/responses`: the public API; events only if asked for.
+    Responses,
+    /// `POST /backend-api/codex/responses`: the Codex backend's own route; always events.
+    CodexResponses,
+}
+
+impl Route {
+    /// Bounded label for metrics, logs and decisions.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Responses => "/v1/responses",
+            Self::CodexResponses => "/backend-api/codex/responses",
+        }
+    }
+}
+
+/// From where a request came, as the edge knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// From this machine, and nothing suggests that a proxy forwarded it.
+    Local,
+    /// From elsewhere.
+    Remote,
+}
+
+/// A request as it arrived, its body decompressed and within the limit.
+#[derive(Debug)]
+pub struct Received {
+    /// Ours; also sent back to the client.
+    pub id: RequestId,
+    /// On the wall clock.
+    pub at: Timestamp,
+    /// On the clock that measures spans.
+    pub started: Instant,
+    /// Where it came in.
+    pub route: Route,
+    /// From where.
+    pub peer: Peer,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// The body, decompressed.
+    pub body: Bytes,
+}

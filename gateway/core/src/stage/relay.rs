@@ -1,0 +1,191 @@
+//! The answer on its way to the client: events as they come, or folded into one object. The settlement travels with
+//! the stream, so that it happens whether the stream ends, fails, or is dropped by a client that left.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use gateway_domain::{Failure, FailureKind, RequestId, TokenUsage};
+use gateway_protocol::responses::{EventKind, failed_event};
+use http::HeaderMap;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::first_look::{EventReader, Opening};
+use super::forward::Forwarded;
+use super::settle::Settlement;
+use crate::ports::ResponseBody;
+
+/// The longest pause between two pieces of a running answer. Models think long; clients give up after five minutes.
+pub const STREAM_IDLE: Duration = Duration::from_secs(600);
+
+/// What goes back to the client.
+pub struct Reply {
+    /// The request.
+    pub id: RequestId,
+    /// The upstream's headers; the edge decides which go along.
+    pub headers: HeaderMap,
+    /// The answer.
+    pub body: ReplyBody,
+}
+
+/// The answer in the form that was asked for.
+pub enum ReplyBody {
+    /// Events.
+    Stream(RelayStream),
+    /// One response object.
+    Whole(Bytes),
+}
+
+/// Events on their way. It never yields an error: a failure becomes the dialect's last event.
+pub struct RelayStream {
+    held: Option<Bytes>,
+    body: ResponseBody,
+    reader: EventReader,
+    settlement: Option<Settlement>,
+    idle: Pin<Box<Sleep>>,
+    deadline: Pin<Box<WaitForCancellationFutureOwned>>,
+    done: bool,
+}
+
+/// The answer as a stream.
+pub(crate) fn stream(forwarded: Forwarded, settlement: Settlement) -> Reply {
+    let Forwarded { headers, opening: Opening { held, body, reader }, .. } = forwarded;
+    let id = settlement.id().clone();
+    let deadline = Box::pin(settlement.gateway().deadline.clone().cancelled_owned());
+    let relay = RelayStream {
+        held: Some(held),
+        body,
+        reader,
+        settlement: Some(settlement),
+        idle: Box::pin(tokio::time::sleep(STREAM_IDLE)),
+        deadline,
+        done: false,
+    };
+    Reply { id, headers, body: ReplyBody::Stream(relay) }
+}
+
+/// The answer as one object.
+pub(crate) async fn collect(forwarded: Forwarded, mut settlement: Settlement) -> Result<Reply, Failure> {
+    let Forwarded { headers, opening: Opening { mut body, mut reader, .. }, .. } = forwarded;
+    let deadline = settlement.gateway().deadline.clone();
+    while reader.terminal().is_none() {
+        let chunk = tokio::select! {
+            chunk = tokio::time::timeout(STREAM_IDLE, body.next()) => chunk.unwrap_or_else(|_| Some(Err(stalled()))),
+            () = deadline.cancelled() => Some(Err(going_down())),
+        };
+        let taken = match chunk {
+            Some(Ok(chunk)) => reader.push(chunk).map(drop),
+            Some(Err(failure)) => Err(failure),
+            None => reader.end().map(drop),
+        };
+        if let Err(failure) = taken {
+            return Err(settlement.fail(failure));
+        }
+    }
+    if let Some(failure) = reader.failure_now() {
+        return Err(settlement.fail(failure));
+    }
+    settlement.first_event();
+    let usage = reader.terminal().and_then(|(_, terminal)| terminal.usage);
+    match reader.fold() {
+        Some(whole) => {
+            let id = settlement.id().clone();
+            settlement.complete(usage);
+            Ok(Reply { id, headers, body: ReplyBody::Whole(whole) })
+        }
+        None => Err(settlement.fail(Failure::upstream(
+            FailureKind::Malformed,
+            "the upstream's last event carries no response",
+        ))),
+    }
+}
+
+impl Stream for RelayStream {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let this = &mut *self;
+        if let Some(held) = this.held.take() {
+            this.settle_if_over();
+            if !held.is_empty() {
+                return Poll::Ready(Some(held));
+            }
+        }
+        loop {
+            if this.done {
+                return Poll::Ready(None);
+            }
+            let forward = match ready!(this.poll_source(cx)) {
+                Ok(forward) => forward,
+                Err(failure) => this.fail(failure),
+            };
+            this.settle_if_over();
+            if !forward.is_empty() {
+                return Poll::Ready(Some(forward));
+            }
+        }
+    }
+}
+
+impl RelayStream {
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
+        match self.body.poll_next_unpin(cx) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.idle.as_mut().reset(Instant::now() + STREAM_IDLE);
+                Poll::Ready(self.reader.push(chunk))
+            }
+            Poll::Ready(Some(Err(failure))) => Poll::Ready(Err(failure)),
+            Poll::Ready(None) => Poll::Ready(self.reader.end()),
+            Poll::Pending => {
+                if self.idle.as_mut().poll(cx).is_ready() {
+                    Poll::Ready(Err(stalled()))
+                } else if self.deadline.as_mut().poll(cx).is_ready() {
+                    Poll::Ready(Err(going_down()))
+                } else {
+                    Poll::Pending
+                }
+            }
+        }
+    }
+
+    /// The end was seen: settle before the client reads it, because Codex hangs up on it.
+    fn settle_if_over(&mut self) {
+        let Some((kind, terminal)) = self.reader.terminal() else { return };
+        let usage = terminal.usage;
+        let failure = self.reader.failure_now();
+        self.done = true;
+        let Some(settlement) = self.settlement.take() else { return };
+        settle(settlement, kind, failure, usage);
+    }
+
+    /// The stream cannot go on: its last event says so.
+    fn fail(&mut self, failure: Failure) -> Bytes {
+        self.done = true;
+        let (response_id, sequence) = self.reader.next_event();
+        let event = failed_event(&failure, response_id, sequence);
+        if let Some(settlement) = self.settlement.take() {
+            settlement.fail_in_stream(failure, None);
+        }
+        event
+    }
+}
+
+fn settle(settlement: Settlement, kind: EventKind, failure: Option<Failure>, usage: Option<TokenUsage>) {
+    match (kind, failure) {
+        (EventKind::Failed | EventKind::Error, Some(failure)) => {
+            settlement.fail_in_stream(failure, usage);
+        }
+        _ => settlement.complete(usage),
+    }
+}
+
+fn stalled() -> Failure {
+    Failure::upstream(FailureKind::UpstreamTimeout, "the upstream stopped sending")
+}
+
+fn going_down() -> Failure {
+    Failure::gateway(FailureKind::ShuttingDown, "the gateway is going down; send the request again")
+}

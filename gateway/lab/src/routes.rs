@@ -1,0 +1,68 @@
+//! The paths of the simulated services and who answers them.
+//! Refuses to answer itself.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::header;
+use tower_http::decompression::RequestDecompressionLayer;
+
+use crate::canned;
+use crate::exchange::{SentEncoding, exchange};
+use crate::fault::Route;
+use crate::lab::Lab;
+
+pub(crate) mod backend;
+mod control;
+pub(crate) mod oauth;
+mod turn;
+
+/// Everything the lab serves: issuer, backend and its own control routes.
+pub fn router(lab: &Lab) -> Router {
+    let responses = if lab.shared().canned.is_some() {
+        post(canned::responses)
+    } else {
+        post(async |State(lab), request| exchange(lab, Route::Responses, request, turn::answer).await)
+    };
+    let responses = responses
+        .get(async |State(lab), request| exchange(lab, Route::Other, request, backend::upgrade).await);
+    Router::new()
+        .route("/backend-api/codex/responses", responses)
+        .route(
+            "/oauth/token",
+            post(async |State(lab), request| exchange(lab, Route::Token, request, oauth::answer).await),
+        )
+        .route(
+            "/backend-api/codex/models",
+            get(async |State(lab), request| exchange(lab, Route::Models, request, backend::models).await),
+        )
+        .route(
+            "/backend-api/wham/usage",
+            get(async |State(lab), request| exchange(lab, Route::Usage, request, backend::usage).await),
+        )
+        .route(
+            "/backend-api/wham/accounts/check",
+            get(async |State(lab), request| {
+                exchange(lab, Route::AccountsCheck, request, backend::accounts_check).await
+            }),
+        )
+        .route(
+            "/backend-api/wham/settings/user",
+            get(async |State(lab), request| exchange(lab, Route::Settings, request, backend::settings).await),
+        )
+        .nest("/lab", control::router())
+        .fallback(async |State(lab), request| exchange(lab, Route::Other, request, backend::not_found).await)
+        .layer(RequestDecompressionLayer::new())
+        .layer(middleware::from_fn(keep_encoding))
+        .with_state(lab.clone())
+}
+
+/// Decompression takes the header away; the log wants it.
+async fn keep_encoding(mut request: Request, next: Next) -> Response {
+    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING).cloned() {
+        request.extensions_mut().insert(SentEncoding(encoding));
+    }
+    next.run(request).await
+}

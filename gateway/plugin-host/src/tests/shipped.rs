@@ -1,0 +1,1 @@
+//! The shipped component: admitted, and the same ranking as the built-in.

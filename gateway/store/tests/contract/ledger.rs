@@ -1,0 +1,109 @@
+//! Cases: settlements.
+
+use futures_util::future::join_all;
+use gateway_core::ports::storage::SettlementRecord;
+use gateway_domain::{RequestId, TokenUsage};
+
+use crate::fixture::Fixture;
+use crate::values::{at, settlement};
+
+pub async fn a_settlement_comes_back_as_it_was(fixture: Fixture) {
+    let store = fixture.open().await;
+    let full = settlement(RequestId::generate(), 30);
+    let bare = SettlementRecord {
+        account: None,
+        usage: None,
+        first_event_ms: None,
+        outcome: "no_account".to_owned(),
+        status: 503,
+        attempts: 0,
+        ..settlement(RequestId::generate(), 20)
+    };
+    let extreme = SettlementRecord {
+        usage: Some(TokenUsage { input: 0, input_cached: 0, output: i64::MAX as u64, reasoning: u64::MAX }),
+        status: u16::MAX,
+        first_event_ms: Some(u32::MAX),
+        duration_ms: u32::MAX,
+        attempts: u32::MAX,
+        ..settlement(RequestId::generate(), 10)
+    };
+    let batch = vec![extreme.clone(), full.clone(), bare.clone()];
+    store.ledger().append(batch).await.unwrap();
+    let mut kept = extreme;
+    kept.usage.as_mut().unwrap().reasoning = i64::MAX as u64; // as much as a column holds
+    assert_eq!(fixture.open().await.ledger().newest(10).await.unwrap(), [full, bare, kept]);
+}
+
+pub async fn settling_twice_keeps_the_first(fixture: Fixture) {
+    let store = fixture.open().await;
+    let ledger = store.ledger();
+    let first = settlement(RequestId::generate(), 10);
+    let second = SettlementRecord { outcome: "stream_incomplete".to_owned(), ..first.clone() };
+    let new = settlement(RequestId::generate(), 20);
+    ledger.append(vec![first.clone(), second.clone()]).await.unwrap();
+    ledger.append(vec![second, new.clone()]).await.expect("the rest of a batch is written");
+    ledger.append(Vec::new()).await.unwrap();
+    assert_eq!(ledger.newest(10).await.unwrap(), [new, first]);
+}
+
+pub async fn the_newest_come_first(fixture: Fixture) {
+    let store = fixture.open().await;
+    let ledger = store.ledger();
+    assert_eq!(ledger.newest(5).await.unwrap(), []);
+    let mut requests: Vec<RequestId> = (0..6).map(|_| RequestId::generate()).collect();
+    requests.sort();
+    // Two arrive in each second; the later id is the newer.
+    let batch: Vec<_> =
+        requests.iter().zip(0..).map(|(id, number)| settlement(id.clone(), number / 2)).collect();
+    ledger.append(batch).await.unwrap();
+    let newest: Vec<RequestId> =
+        ledger.newest(4).await.unwrap().into_iter().map(|record| record.request).collect();
+    assert_eq!(newest, requests.iter().rev().take(4).cloned().collect::<Vec<_>>());
+    assert_eq!(ledger.newest(0).await.unwrap(), []);
+    assert_eq!(ledger.newest(u32::MAX).await.unwrap().len(), 6);
+}
+
+pub async fn a_large_batch_is_written_whole(fixture: Fixture) {
+    let store = fixture.open().await;
+    for size in [500_usize, 4000] {
+        let batch: Vec<_> = (0..size).map(|_| settlement(RequestId::generate(), 10)).collect();
+        store.ledger().append(batch).await.unwrap();
+    }
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM settlements").await, 4500);
+}
+
+pub async fn odd_text_does_not_sink_its_batch(fixture: Fixture) {
+    let store = fixture.open().await;
+    let plain = settlement(RequestId::generate(), 20);
+    let mut odd = settlement(RequestId::generate(), 10);
+    odd.model = "a\0b'; DROP TABLE settlements; -- {\"x\"} \u{1f6a2}".to_owned();
+    odd.client = "ü".repeat(5000);
+    store.ledger().append(vec![odd.clone(), plain.clone()]).await.unwrap();
+    odd.model = odd.model.replace('\0', "\u{fffd}");
+    assert_eq!(store.ledger().newest(10).await.unwrap(), [plain, odd]);
+}
+
+pub async fn overlapping_batches_at_once_are_all_kept(fixture: Fixture) {
+    let stores = [fixture.open().await, fixture.open().await];
+    let requests: Vec<RequestId> = (0..200).map(|_| RequestId::generate()).collect();
+    let appends = (0..8).map(|number: usize| {
+        let ledger = stores[number % 2].ledger();
+        let mut batch: Vec<_> = requests.iter().map(|id| settlement(id.clone(), 10)).collect();
+        // Each writer has them in another order.
+        batch.rotate_left(number * 25);
+        if number.is_multiple_of(3) {
+            batch.reverse();
+        }
+        async move { ledger.append(batch).await.unwrap() }
+    });
+    for done in join_all(appends.map(tokio::spawn)).await {
+        done.unwrap();
+    }
+    let mut kept: Vec<RequestId> =
+        stores[1].ledger().newest(1000).await.unwrap().into_iter().map(|record| record.request).collect();
+    kept.sort();
+    let mut expected = requests;
+    expected.sort();
+    assert_eq!(kept, expected);
+    assert_eq!(stores[0].ledger().newest(1).await.unwrap()[0].at, at(10));
+}

@@ -1,0 +1,78 @@
+//! Cases: opening a database that is new, known, shared, or from the future.
+
+use futures_util::future::join_all;
+use gateway_core::ports::storage::StoreError;
+use gateway_domain::{RequestId, Secret};
+use gateway_store::OpenError;
+
+use crate::fixture::Fixture;
+use crate::values::{add, client_key, settlement, stored, tokens};
+
+pub async fn many_that_open_a_new_database_at_once_all_can(fixture: Fixture) {
+    let opening = (0..6).map(|_| tokio::spawn(fixture.opening()));
+    let stores: Vec<_> = join_all(opening).await.into_iter().map(|opened| opened.unwrap().unwrap()).collect();
+    let id = add(&stores[0], "work").await;
+    for store in &stores {
+        assert_eq!(stored(store, &id).await, (tokens("first"), 1));
+    }
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM _sqlx_migrations").await, 1);
+}
+
+pub async fn what_was_written_is_there_after_reopening(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let key = client_key("laptop", 10);
+    let settled = settlement(RequestId::generate(), 10);
+    store.client_keys().add_key(key.clone()).await.unwrap();
+    store.settings().put_setting("policy", Secret::from("spread")).await.unwrap();
+    store.ledger().append(vec![settled.clone()]).await.unwrap();
+    let accounts = store.accounts().list().await.unwrap();
+    store.close().await;
+
+    let store = fixture.open().await;
+    assert_eq!(store.accounts().list().await.unwrap(), accounts);
+    assert_eq!(stored(&store, &id).await, (tokens("first"), 1));
+    assert_eq!(store.client_keys().list_keys().await.unwrap(), [key]);
+    assert_eq!(store.settings().setting("policy").await.unwrap(), Some(Secret::from("spread")));
+    assert_eq!(store.ledger().newest(5).await.unwrap(), [settled]);
+}
+
+pub async fn a_newer_database_is_refused_and_left_alone(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    fixture
+        .execute(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             SELECT 9001, 'from the future', success, checksum, execution_time FROM _sqlx_migrations",
+        )
+        .await;
+    let Err(refused) = fixture.try_open().await else { panic!("a newer database was opened") };
+    assert!(matches!(refused, OpenError::Newer { migration: 9001 }), "{refused}");
+    assert!(refused.to_string().contains("the database was written by a newer version"), "{refused}");
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM _sqlx_migrations").await, 2);
+    assert_eq!(stored(&store, &id).await, (tokens("first"), 1), "who has it open goes on");
+    assert!(fixture.try_open().await.is_err(), "refused every time, and nobody waits for a lock");
+}
+
+pub async fn a_migration_in_another_form_is_refused(fixture: Fixture) {
+    let store = fixture.open().await;
+    store.client_keys().add_key(client_key("laptop", 10)).await.unwrap();
+    // Any bytes that are not the checksum.
+    fixture.execute("UPDATE _sqlx_migrations SET checksum = (SELECT hash FROM client_keys)").await;
+    let Err(refused) = fixture.try_open().await else { panic!("opened over an edited migration") };
+    assert!(matches!(&refused, OpenError::Migration(why) if why.contains("migration 1")), "{refused}");
+}
+
+pub async fn a_closed_store_says_so(fixture: Fixture) {
+    let store = fixture.open().await;
+    add(&store, "work").await;
+    store.close().await;
+    for error in [
+        store.accounts().list().await.unwrap_err(),
+        store.client_keys().add_key(client_key("laptop", 10)).await.unwrap_err(),
+        store.settings().setting("policy").await.unwrap_err(),
+        store.ledger().append(vec![settlement(RequestId::generate(), 10)]).await.unwrap_err(),
+    ] {
+        assert!(matches!(&error, StoreError::Unavailable(why) if why == "it was closed"), "{error}");
+    }
+}

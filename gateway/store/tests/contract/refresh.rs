@@ -1,0 +1,172 @@
+//! Cases: the rotation of tokens, where a mistake costs an account.
+
+use futures_util::future::join_all;
+use gateway_core::ports::storage::{Claim, StoreError};
+use gateway_domain::{AccountState, SignInReason};
+
+use crate::fixture::Fixture;
+use crate::values::{add, at, busy, claim, listed, seat, stored, tokens, version};
+
+const STALE: StoreError = StoreError::Conflict { what: "the account's tokens" };
+
+fn dead() -> AccountState {
+    AccountState::SignInNeeded { reason: SignInReason("refresh_token_reused".to_owned()) }
+}
+
+pub async fn a_claim_is_exclusive_until_it_ends(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let granted = store.accounts().claim_refresh(&id, at(100), at(160)).await.unwrap();
+    assert_eq!(granted, Claim::Granted { credentials: tokens("first"), version: version(1) });
+    for now in [100, 130, 159] {
+        assert_eq!(busy(&store, &id, now).await, Some(at(160)), "at {now}");
+    }
+    assert_eq!(busy(&store, &id, 160).await, None, "a claim ends by itself");
+    let other = add(&store, "other").await;
+    assert_eq!(busy(&store, &other, 100).await, None, "accounts do not wait for one another");
+}
+
+pub async fn a_claim_outlives_its_process(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    claim(&store, &id, 100, 160).await;
+    store.close().await;
+    assert_eq!(busy(&fixture.open().await, &id, 159).await, Some(at(160)));
+}
+
+pub async fn of_many_claims_at_once_one_is_granted(fixture: Fixture) {
+    let stores = [fixture.open().await, fixture.open().await];
+    let id = add(&stores[0], "work").await;
+    for round in 0..5 {
+        let now = 1000 * (round + 1);
+        let claims = (0..8).map(|number: usize| {
+            let (accounts, id) = (stores[number % 2].accounts(), id.clone());
+            async move { accounts.claim_refresh(&id, at(now), at(now + 60)).await.unwrap() }
+        });
+        let granted = join_all(claims.map(tokio::spawn)).await;
+        let granted = granted.iter().filter(|claim| matches!(claim, Ok(Claim::Granted { .. }))).count();
+        assert_eq!(granted, 1, "round {round}");
+    }
+}
+
+pub async fn a_result_is_stored_and_frees_the_claim(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let held = claim(&store, &id, 100, 160).await;
+    let mut fresh = tokens("second");
+    fresh.refresh_token = None;
+    fresh.id_token = None;
+    fresh.expires_at = None;
+    fresh.refreshed_at = at(101);
+    let new = store.accounts().finish_refresh(&id, held, fresh.clone()).await.unwrap();
+    assert_eq!(new, version(2));
+    assert_eq!(stored(&fixture.open().await, &id).await, (fresh, 2), "another process sees all of it");
+    assert_eq!(busy(&store, &id, 102).await, None);
+}
+
+pub async fn a_stale_result_changes_nothing(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let accounts = store.accounts();
+    accounts.finish_refresh(&id, version(1), tokens("second")).await.unwrap();
+    claim(&store, &id, 100, 160).await;
+    accounts.set_state(&id, dead()).await.unwrap();
+    for replaces in [0, 1, 3, -1, i64::MAX] {
+        assert_eq!(
+            accounts.finish_refresh(&id, version(replaces), tokens("stale")).await,
+            Err(STALE.clone())
+        );
+    }
+    assert_eq!(stored(&store, &id).await, (tokens("second"), 2));
+    assert_eq!(busy(&store, &id, 150).await, Some(at(160)), "the claim of who holds the newer tokens stays");
+    assert_eq!(listed(&store, &id).await.account.state, dead());
+}
+
+pub async fn a_sign_in_ends_a_claim(fixture: Fixture) {
+    let store = fixture.open().await;
+    let new = seat("work", "w1", "u1");
+    let id = new.id.clone();
+    let accounts = store.accounts();
+    accounts.import(new, tokens("first")).await.unwrap();
+    let held = claim(&store, &id, 100, 160).await;
+    accounts.import(seat("work", "w1", "u1"), tokens("sign-in")).await.unwrap();
+    assert_eq!(accounts.finish_refresh(&id, held, tokens("late")).await, Err(STALE));
+    assert_eq!(stored(&store, &id).await, (tokens("sign-in"), 2));
+    accounts.abandon_refresh(&id, held, Some(dead())).await.unwrap();
+    assert_eq!(
+        listed(&store, &id).await.account.state,
+        AccountState::Active,
+        "the old tokens died, not these"
+    );
+}
+
+pub async fn of_two_results_the_first_counts(fixture: Fixture) {
+    let stores = [fixture.open().await, fixture.open().await];
+    let id = add(&stores[0], "work").await;
+    // The first holder was slow, its claim ended, and a second one began with the same tokens.
+    let slow = claim(&stores[0], &id, 100, 160).await;
+    let quick = claim(&stores[1], &id, 170, 230).await;
+    assert_eq!(slow, quick);
+    let ends = [(0, "slow"), (1, "quick")].map(|(number, label): (usize, _)| {
+        let (accounts, id) = (stores[number].accounts(), id.clone());
+        tokio::spawn(async move {
+            accounts.finish_refresh(&id, slow, tokens(label)).await.map(|new| (new, label))
+        })
+    });
+    let ends: Vec<_> = join_all(ends).await.into_iter().map(Result::unwrap).collect();
+    let won: Vec<_> = ends.iter().flatten().collect();
+    assert_eq!(won.len(), 1, "{ends:?}");
+    assert!(ends.contains(&Err(STALE)), "{ends:?}");
+    assert_eq!(stored(&stores[0], &id).await, (tokens(won[0].1), 2));
+}
+
+pub async fn giving_up_frees_the_claim(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let held = claim(&store, &id, 100, 160).await;
+    store.accounts().abandon_refresh(&id, held, None).await.unwrap();
+    assert_eq!(busy(&store, &id, 101).await, None);
+    assert_eq!(stored(&store, &id).await, (tokens("first"), 1));
+    assert_eq!(listed(&store, &id).await.account.state, AccountState::Active);
+}
+
+pub async fn giving_up_for_good_marks_the_account(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let held = claim(&store, &id, 100, 160).await;
+    store.accounts().abandon_refresh(&id, held, Some(dead())).await.unwrap();
+    let store = fixture.open().await;
+    assert_eq!(listed(&store, &id).await.account.state, dead());
+    assert_eq!(stored(&store, &id).await, (tokens("first"), 1));
+    assert_eq!(busy(&store, &id, 101).await, None);
+}
+
+pub async fn a_stale_end_touches_nothing(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let accounts = store.accounts();
+    let old = claim(&store, &id, 100, 160).await;
+    accounts.finish_refresh(&id, old, tokens("second")).await.unwrap();
+    claim(&store, &id, 200, 260).await;
+    accounts.abandon_refresh(&id, old, Some(dead())).await.unwrap();
+    assert_eq!(busy(&store, &id, 210).await, Some(at(260)), "the newer claim stays");
+    assert_eq!(listed(&store, &id).await.account.state, AccountState::Active);
+}
+
+pub async fn new_tokens_revive_what_was_called_dead(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let accounts = store.accounts();
+    // Two spent the same refresh token: one was told that it is used up, the other has its successor.
+    accounts.abandon_refresh(&id, version(1), Some(dead())).await.unwrap();
+    accounts.finish_refresh(&id, version(1), tokens("second")).await.unwrap();
+    assert_eq!(listed(&store, &id).await.account.state, AccountState::Active);
+
+    accounts.set_state(&id, AccountState::Paused).await.unwrap();
+    accounts.finish_refresh(&id, version(2), tokens("third")).await.unwrap();
+    assert_eq!(
+        listed(&store, &id).await.account.state,
+        AccountState::Paused,
+        "what the operator set aside stays so"
+    );
+}
