@@ -34,7 +34,7 @@ pub(crate) fn AccountTable(overview: Memo<Option<Overview>>) -> impl IntoView {
                     </a>
                 </div>
             </div>
-            <table role="table" class="cards accounts">
+            <table role="table" class="cards wide accounts">
                 <caption class="visually-hidden">"Accounts with their state and quota windows"</caption>
                 <thead role="rowgroup">
                     <tr role="row">

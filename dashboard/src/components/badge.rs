@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::icon::{Icon, icon};
 use crate::logic::decisions::{health_tone, outcome_tone, outcome_word, sentence_case};
+use crate::logic::policies::language_word;
 
 /// A badge of any tone.
 pub(crate) fn badge(tone: &'static str, words: String) -> impl IntoView {
@@ -27,11 +28,5 @@ pub(crate) fn health_badge(health: &str) -> impl IntoView + use<> {
 
 /// The language a policy is written in.
 pub(crate) fn language_badge(language: &str) -> impl IntoView + use<> {
-    let words = match language {
-        "builtin" => "built in",
-        "rhai" => "Rhai",
-        "wasm" => "WASM",
-        other => other,
-    };
-    view! { <span class="tag">{words.to_owned()}</span> }
+    view! { <span class="tag">{language_word(language)}</span> }
 }

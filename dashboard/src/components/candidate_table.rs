@@ -6,21 +6,21 @@ use leptos::prelude::*;
 use super::badge::health_badge;
 use super::window_bar::share_cell;
 use crate::logic::answer::path_part;
-use crate::logic::decisions::{score_bars, unranked_note};
+use crate::logic::decisions::{Tried, score_bars, unranked_note};
 use crate::logic::number::{UNKNOWN, percent, score};
 use crate::logic::time::{span, took};
 
-/// The table. `chosen` is the account that was tried because of this ranking.
-pub(crate) fn candidate_table(ranking: &RankingView, chosen: &[String]) -> impl IntoView + use<> {
+/// The table. `tried` names the accounts that were tried because of this ranking, and what came of it.
+pub(crate) fn candidate_table(ranking: &RankingView, tried: &[(String, Tried)]) -> impl IntoView + use<> {
     let bars = score_bars(&ranking.candidates);
     let rows = ranking
         .candidates
         .iter()
         .zip(bars)
-        .map(|(candidate, bar)| row(candidate, bar, chosen.contains(&candidate.account_id)))
+        .map(|(candidate, bar)| row(candidate, bar, tried_as(tried, candidate)))
         .collect_view();
     view! {
-        <table role="table" class="cards candidates">
+        <table role="table" class="cards wide candidates">
             <caption class="visually-hidden">"Candidates in the order of their rank"</caption>
             <thead role="rowgroup">
                 <tr role="row">
@@ -39,20 +39,24 @@ pub(crate) fn candidate_table(ranking: &RankingView, chosen: &[String]) -> impl 
     }
 }
 
-fn row(candidate: &CandidateView, bar: Option<f64>, is_chosen: bool) -> impl IntoView + use<> {
+fn tried_as(tried: &[(String, Tried)], candidate: &CandidateView) -> Option<Tried> {
+    tried.iter().find(|(id, _)| *id == candidate.account_id).map(|(_, tried)| *tried)
+}
+
+fn row(candidate: &CandidateView, bar: Option<f64>, tried: Option<Tried>) -> impl IntoView + use<> {
     let resets = |ms: Option<u64>| ms.map(|ms| format!("resets in {}", span(i64::try_from(ms).unwrap_or(i64::MAX))));
     view! {
         <tr
             role="row"
             data-testid="candidate-row"
             data-account-id=candidate.account_id.clone()
-            class:chosen=is_chosen
+            class:chosen=tried == Some(Tried::Served)
             class:unranked=candidate.rank.is_none()
         >
             <td role="cell" class="number candidate-rank">
                 {candidate.rank.map_or_else(|| UNKNOWN.to_owned(), |rank| rank.to_string())}
             </td>
-            {who(candidate, is_chosen)}
+            {who(candidate, tried)}
             <td role="cell" class="candidate-score">{score_cell(candidate, bar)}</td>
             <td role="cell" data-label="Short window">
                 {share_cell(candidate.short_window_used, resets(candidate.short_window_resets_in_ms))}
@@ -73,12 +77,15 @@ fn row(candidate: &CandidateView, bar: Option<f64>, is_chosen: bool) -> impl Int
     }
 }
 
-fn who(candidate: &CandidateView, is_chosen: bool) -> impl IntoView + use<> {
+fn who(candidate: &CandidateView, tried: Option<Tried>) -> impl IntoView + use<> {
     view! {
         <th role="rowheader" scope="row" class="candidate-who">
             <a href=format!("/accounts/{}", path_part(&candidate.account_id))>{candidate.account_name.clone()}</a>
             <span class="chips">
-                {is_chosen.then(|| view! { <span class="tag accent">"tried"</span> })}
+                {tried.map(|tried| match tried {
+                    Tried::Served => view! { <span class="tag accent">"chosen"</span> },
+                    Tried::Failed => view! { <span class="tag">"tried, failed"</span> },
+                })}
                 {health_badge(&candidate.health)}
                 {candidate.session_affine.then(|| view! { <span class="tag">"same conversation"</span> })}
             </span>

@@ -8,6 +8,7 @@ pub(crate) mod connection;
 pub(crate) mod copy_button;
 pub(crate) mod decision_table;
 pub(crate) mod dialog;
+pub(crate) mod fact;
 pub(crate) mod field;
 pub(crate) mod gate_card;
 pub(crate) mod header;

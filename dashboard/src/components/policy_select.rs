@@ -7,6 +7,7 @@ use leptos::task::spawn_local;
 use super::badge::language_badge;
 use crate::api;
 use crate::desk::Desk;
+use crate::logic::policies::by_language;
 
 /// The switch on the overview. What is active comes from the live picture, so a switch elsewhere shows here too.
 #[component]
@@ -59,27 +60,28 @@ pub(crate) fn PolicySelect(active: Memo<Option<PolicyView>>) -> impl IntoView {
     }
 }
 
-/// The policies with the active one chosen; before the list is here, the active one alone.
+/// The policies by language with the active one chosen; before the list is here, the active one alone.
 fn options(active: Option<PolicyView>, mut policies: Vec<PolicyView>) -> impl IntoView {
     let chosen = active.as_ref().map(|active| active.id.clone());
     if let Some(active) = active.filter(|active| policies.iter().all(|one| one.id != active.id)) {
         policies.push(active);
     }
-    policies
+    // Names repeat between languages on purpose: the same policy exists in each.
+    by_language(policies)
         .into_iter()
-        .map(|policy| {
-            let is_chosen = chosen.as_ref() == Some(&policy.id);
-            let label = match policy.language.as_str() {
-                "builtin" => format!("{} (built in)", policy.name),
-                "rhai" => format!("{} (Rhai)", policy.name),
-                "wasm" => format!("{} (WASM)", policy.name),
-                other => format!("{} ({other})", policy.name),
-            };
-            view! {
-                <option value=policy.id prop:selected=is_chosen>
-                    {label}
-                </option>
-            }
+        .map(|(language, policies)| {
+            let options = policies
+                .into_iter()
+                .map(|policy| {
+                    let is_chosen = chosen.as_ref() == Some(&policy.id);
+                    view! {
+                        <option value=policy.id prop:selected=is_chosen>
+                            {policy.name}
+                        </option>
+                    }
+                })
+                .collect_view();
+            view! { <optgroup label=language>{options}</optgroup> }
         })
         .collect_view()
 }

@@ -3,9 +3,9 @@
 use gateway_api::Overview;
 use leptos::prelude::*;
 
-use crate::logic::number::{compact, count, percent, rate, share};
+use crate::logic::number::{UNKNOWN, compact, count, percent, rate, share};
 use crate::logic::spark::{self, HEIGHT, WIDTH};
-use crate::logic::time::{ago, took};
+use crate::logic::time::{span, took};
 
 /// The board at the top of the overview.
 #[component]
@@ -23,7 +23,7 @@ fn board(overview: &Overview) -> impl IntoView + use<> {
                 <p class="pulse-rate" data-testid="rps">
                     {rate(overview.requests_per_second)}
                 </p>
-                <p class="pulse-note">{format!("{} running", count(overview.in_flight.into()))}</p>
+                <p class="pulse-note">{format!("{} running now", count(overview.in_flight.into()))}</p>
             </div>
             {chart(overview)}
             {figures(overview)}
@@ -63,18 +63,22 @@ fn figures(overview: &Overview) -> impl IntoView + use<> {
     });
     let cached = share(overview.tokens.input_cached, overview.tokens.input)
         .map(|share| format!("{} cached", percent(share)));
-    let started = format!("since the start {}", ago(overview.started_at, overview.now));
+    let reasoning = share(overview.tokens.reasoning, overview.tokens.output)
+        .map(|share| format!("{} reasoning", percent(share)));
+    let first = overview.ttft_p50_ms.map_or_else(|| UNKNOWN.to_owned(), took);
+    let up = span(overview.now.saturating_sub(overview.started_at));
     view! {
         <dl class="figures">
-            {figure("Requests", count(overview.requests), failed)}
-            {figure("First event", overview.ttft_p50_ms.map_or_else(|| "–".to_owned(), took), "median".to_owned())}
-            {figure("Tokens in", compact(overview.tokens.input), cached.unwrap_or_else(|| started.clone()))}
-            {figure("Tokens out", compact(overview.tokens.output), started)}
+            {figure("Requests", count(overview.requests), Some(failed))}
+            {figure("First event", first, Some("median".to_owned()))}
+            {figure("Tokens in", compact(overview.tokens.input), cached)}
+            {figure("Tokens out", compact(overview.tokens.output), reasoning)}
+            {figure("Running for", up, None)}
         </dl>
     }
 }
 
-fn figure(label: &'static str, value: String, note: String) -> impl IntoView {
+fn figure(label: &'static str, value: String, note: Option<String>) -> impl IntoView {
     view! {
         <div class="figure">
             <dt>{label}</dt>

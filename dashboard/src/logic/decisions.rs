@@ -57,6 +57,25 @@ pub(crate) fn full_sentence(text: &str) -> String {
     if text.is_empty() || text.ends_with(['.', '!', '?', '…']) { text } else { text + "." }
 }
 
+/// What came of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tried {
+    /// It answered, or still does.
+    Served,
+    /// The next one had to be asked.
+    Failed,
+}
+
+impl Tried {
+    /// Read from the outcome of a try.
+    pub(crate) fn from_outcome(outcome: &str) -> Self {
+        match outcome {
+            COMPLETED | RUNNING | CLIENT_GONE => Self::Served,
+            _ => Self::Failed,
+        }
+    }
+}
+
 /// The whole decision in one sentence; it comes first on the page.
 pub(crate) fn headline(view: &DecisionView) -> String {
     match view.attempts.split_last() {

@@ -7,6 +7,7 @@ pub(crate) mod answer;
 pub(crate) mod backoff;
 pub(crate) mod decisions;
 pub(crate) mod number;
+pub(crate) mod policies;
 pub(crate) mod spark;
 pub(crate) mod time;
 pub(crate) mod tries;

@@ -7,6 +7,7 @@ use leptos_router::hooks::use_params_map;
 use super::account_actions::AccountActions;
 use crate::components::account_row::state_cell;
 use crate::components::decision_table::DecisionTable;
+use crate::components::fact::{fact, wide_fact};
 use crate::components::state::{empty, loaded};
 use crate::components::title::Title;
 use crate::components::window_bar::window_bar;
@@ -78,7 +79,7 @@ fn account(detail: &AccountDetail, desk: Desk) -> impl IntoView + use<> {
                 <h2 id="recent-title">"Requests it served last"</h2>
             </div>
             {if recent.is_empty() {
-                empty("None yet", "As soon as a policy picks this account, its requests appear here.").into_any()
+                empty("No recent requests", "What this account serves appears here, as long as the gateway remembers it.").into_any()
             } else {
                 let recent = Signal::derive(move || recent.clone());
                 let now = Signal::derive(move || desk.clock.now());
@@ -122,26 +123,16 @@ fn facts(detail: &AccountDetail, desk: Desk) -> impl IntoView + use<> {
             {fact("Tokens", tokens)}
             {fact("First event", account.ttft_ms.map_or_else(|| UNKNOWN.to_owned(), took))}
             {fact("Last used", moment(account.last_used_at))}
-            {fact("Windows told", moment(detail.quota_seen_at))}
+            {fact("Windows seen", moment(detail.quota_seen_at))}
             {fact("Access token ends", moment(detail.token_expires_at))}
             {fact("Tokens refreshed", moment(detail.refreshed_at))}
             {fact("Added", moment(Some(detail.created_at)))}
-            {fact("Workspace", detail.workspace_id.clone().map_or_else(
+            {wide_fact("Workspace", detail.workspace_id.clone().map_or_else(
                 || view! { <span class="unknown">{UNKNOWN}</span> }.into_any(),
                 |id| view! { <code class="break">{id}</code> }.into_any(),
             ))}
         </dl>
     }
-}
-
-fn fact(label: &'static str, value: impl IntoView + 'static) -> AnyView {
-    view! {
-        <div class="fact">
-            <dt>{label}</dt>
-            <dd>{value}</dd>
-        </div>
-    }
-    .into_any()
 }
 
 fn cooldowns(account: &AccountView, desk: Desk) -> impl IntoView + use<> {
@@ -160,7 +151,7 @@ fn cooldowns(account: &AccountView, desk: Desk) -> impl IntoView + use<> {
                             {move || relative(until, desk.clock.now())}
                         </span>
                     </td>
-                    <td role="cell" data-label="Told by">{one.source.clone()}</td>
+                    <td role="cell" data-label="Source">{one.source.clone()}</td>
                 </tr>
             }
         })
@@ -178,7 +169,7 @@ fn cooldowns(account: &AccountView, desk: Desk) -> impl IntoView + use<> {
                             <th role="columnheader" scope="col">"Cause"</th>
                             <th role="columnheader" scope="col">"For"</th>
                             <th role="columnheader" scope="col">"Ends"</th>
-                            <th role="columnheader" scope="col">"Told by"</th>
+                            <th role="columnheader" scope="col">"Source"</th>
                         </tr>
                     </thead>
                     <tbody role="rowgroup">{rows}</tbody>

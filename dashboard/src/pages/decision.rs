@@ -6,12 +6,13 @@ use leptos_router::hooks::use_params_map;
 
 use crate::components::badge::{language_badge, outcome_badge};
 use crate::components::candidate_table::candidate_table;
+use crate::components::fact::{fact, wide_fact};
 use crate::components::state::loaded;
 use crate::components::title::Title;
 use crate::components::tries::tries_list;
 use crate::desk::Desk;
 use crate::load::Loader;
-use crate::logic::decisions::{fallback_sentence, full_sentence, headline, is_running, margin};
+use crate::logic::decisions::{Tried, fallback_sentence, full_sentence, headline, is_running, margin};
 use crate::logic::number::{UNKNOWN, bytes, count};
 use crate::logic::time::{ago, took, took_us};
 use crate::{api, browser};
@@ -110,28 +111,18 @@ fn facts(view: &DecisionView, desk: Desk) -> impl IntoView + use<> {
             {fact("Tokens", tokens)}
             {fact("Route", view! { <code>{view.route.clone()}</code> <span class="sub">{kind}</span> })}
             {fact("Body", view! { {bytes(view.body_bytes)} <span class="sub">{edits}</span> })}
-            {fact("Conversation", view! { <code class="break">{session}</code> })}
-            {fact("Request id", view! { <code class="break">{summary.request_id.clone()}</code> })}
+            {wide_fact("Conversation", view! { <code class="break">{session}</code> })}
+            {wide_fact("Request id", view! { <code class="break">{summary.request_id.clone()}</code> })}
         </dl>
     }
 }
 
-fn fact(label: &'static str, value: impl IntoView + 'static) -> AnyView {
-    view! {
-        <div class="fact">
-            <dt>{label}</dt>
-            <dd>{value}</dd>
-        </div>
-    }
-    .into_any()
-}
-
 fn ranking_panel(view: &DecisionView, place: usize, ranking: &RankingView) -> impl IntoView + use<> {
-    let chosen: Vec<String> = view
+    let tried: Vec<(String, Tried)> = view
         .attempts
         .iter()
         .filter(|attempt| usize::try_from(attempt.ranking) == Ok(place))
-        .map(|attempt| attempt.account_id.clone())
+        .map(|attempt| (attempt.account_id.clone(), Tried::from_outcome(&attempt.outcome)))
         .collect();
     let title = if view.rankings.len() > 1 { format!("Ranking {}", place + 1) } else { "Ranking".to_owned() };
     let reason = (place > 0).then(|| full_sentence(&ranking.reason));
@@ -151,7 +142,7 @@ fn ranking_panel(view: &DecisionView, place: usize, ranking: &RankingView) -> im
                 </p>
             </div>
             {fallback.map(|text| view! { <p class="notice" data-tone="warn">{text}</p> })}
-            {candidate_table(ranking, &chosen)}
+            {candidate_table(ranking, &tried)}
             {replay(ranking)}
         </section>
     }

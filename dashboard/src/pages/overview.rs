@@ -12,6 +12,9 @@ use crate::components::state::{empty, skeleton};
 use crate::components::title::Title;
 use crate::desk::Desk;
 
+/// Of the last decisions; the rest has a page of its own.
+const SHOWN: usize = 8;
+
 const IMPORT_COMMAND: &str = "switchyard account import ~/.codex/auth.json";
 
 /// What there is to show.
@@ -52,7 +55,7 @@ fn Pool() -> impl IntoView {
     let live = desk.live.overview();
     let overview = Memo::new(move |_| live.get());
     let recent = Memo::new(move |_| live.with(|overview| {
-        overview.as_ref().map(|overview| overview.recent.clone()).unwrap_or_default()
+        overview.iter().flat_map(|overview| &overview.recent).take(SHOWN).cloned().collect::<Vec<_>>()
     }));
     let has_recent = Memo::new(move |_| recent.with(|recent| !recent.is_empty()));
     view! {

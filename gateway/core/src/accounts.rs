@@ -1,7 +1,7 @@
 //! What an operator does to accounts, and keeping the pool in step with the store (which the CLI and other processes
 //! also write).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gateway_domain::{Account, AccountId, AccountState, ClientKeyId, CredentialVersion};
@@ -85,6 +85,12 @@ impl Gateway {
             self.keeper.set_workspace(&one.account.id, one.account.identity.workspace_id.clone());
             self.put_if_changed(one, state);
         }
+        let accounts: HashMap<AccountId, Account> =
+            stored.into_iter().map(|one| (one.account.id.clone(), one.account)).collect();
+        if accounts != *self.accounts() {
+            let accounts = Arc::new(accounts);
+            self.update_live(|live| live.accounts = accounts.clone());
+        }
         let gone: Vec<AccountId> = self.with_pool(|pool| {
             pool.members().map(|slot| slot.profile.id.clone()).filter(|id| !ids.contains(id)).collect()
         });
@@ -144,27 +150,6 @@ impl Gateway {
     pub async fn delete_account(&self, id: &AccountId) -> Result<(), AccountError> {
         self.accounts.delete(id).await?;
         Ok(self.sync_accounts().await?)
-    }
-
-    /// What is stored of one account, and which tokens it has.
-    ///
-    /// # Errors
-    /// There is no such account, or storage refused.
-    pub async fn account(&self, id: &AccountId) -> Result<Account, StoreError> {
-        let stored = self.accounts.list().await?;
-        stored
-            .into_iter()
-            .map(|one| one.account)
-            .find(|account| account.id == *id)
-            .ok_or(StoreError::NotFound { what: "the account" })
-    }
-
-    /// All accounts as stored, by name.
-    ///
-    /// # Errors
-    /// Storage refused.
-    pub async fn stored_accounts(&self) -> Result<Vec<StoredAccount>, StoreError> {
-        self.accounts.list().await
     }
 
     /// What is at hand of an account's token.

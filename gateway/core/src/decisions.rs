@@ -21,7 +21,7 @@ pub struct Ranking {
     /// Who was asked.
     pub policy: PolicyVersion,
     /// The label of its error, when the built-in had to step in.
-    pub fallback: Option<String>,
+    pub fallback: Option<&'static str>,
     /// The question, bit for bit.
     pub input: Arc<RankInput>,
     /// Names for the handles in it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use gateway_domain::Timestamp;
+use gateway_domain::{Account, AccountId, Timestamp};
 use gateway_protocol::models::Catalogue;
 use gateway_scheduler::{BuiltIn, Pool, RankingPolicy};
 use parking_lot::Mutex;
@@ -20,6 +20,9 @@ use crate::ports::{
     Upstream,
 };
 use crate::traffic::Traffic;
+
+/// The setting that holds the id of the chosen policy.
+pub const POLICY_SETTING: &str = "policy";
 
 /// What the composition root hands in.
 pub struct Parts {
@@ -72,6 +75,7 @@ pub(crate) struct Live {
     pub(crate) policy: Arc<dyn RankingPolicy>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) accounts: Arc<HashMap<AccountId, Account>>,
 }
 
 /// The policies that can be chosen.
@@ -149,8 +153,12 @@ impl Gateway {
         let (settlements, to_write) = mpsc::channel(crate::background::MAX_QUEUED_SETTLEMENTS);
         let policies = PolicySet::new(parts.policies);
         let builtin: Arc<dyn RankingPolicy> = Arc::new(BuiltIn::default());
-        let live =
-            Live { policy: builtin.clone(), keys: Arc::default(), catalogue: Arc::new(Catalogue::empty()) };
+        let live = Live {
+            policy: builtin.clone(),
+            keys: Arc::default(),
+            catalogue: Arc::new(Catalogue::empty()),
+            accounts: Arc::default(),
+        };
         let started_at = parts.clock.now();
         let gateway = Arc::new(Self {
             keeper: TokenKeeper::new(
@@ -198,6 +206,12 @@ impl Gateway {
     #[must_use]
     pub fn catalogue(&self) -> Arc<Catalogue> {
         self.live.load().catalogue.clone()
+    }
+
+    /// All accounts as last read from the store.
+    #[must_use]
+    pub fn accounts(&self) -> Arc<HashMap<AccountId, Account>> {
+        self.live.load().accounts.clone()
     }
 
     /// The policies that can be chosen.

@@ -14,5 +14,5 @@ pub mod refresh;
 pub mod stage;
 pub mod traffic;
 
-pub use gateway::{Gateway, Keys, Parts, PolicySet, UnknownPolicy};
+pub use gateway::{Gateway, Keys, POLICY_SETTING, Parts, PolicySet, UnknownPolicy};
 pub use keeper::TokenKeeper;

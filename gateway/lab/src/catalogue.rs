@@ -2,6 +2,7 @@
 //! Refuses to know who may use which; accounts say that.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// One model.
 #[derive(Debug, Clone, Copy)]
@@ -109,12 +110,21 @@ pub(crate) fn knows(slug: &str) -> bool {
     MODELS.iter().any(|model| model.slug == slug)
 }
 
-/// The catalogue for a client of this version; a version nobody can read sees everything.
-pub(crate) fn body(client_version: Option<&str>, allowed: impl Fn(&str) -> bool) -> Value {
+/// The catalogue for a client of this version and an account with these models (none named means all). A version
+/// nobody can read sees everything.
+pub(crate) fn body(client_version: Option<&str>, allowed: &[String]) -> Value {
     let version = client_version.and_then(parse_version);
-    let shown = |model: &&Model| allowed(model.slug) && version.is_none_or(|v| v >= model.minimal_client);
+    let allows = |slug: &str| allowed.is_empty() || allowed.iter().any(|name| name == slug);
+    let shown = |model: &&Model| allows(model.slug) && version.is_none_or(|v| v >= model.minimal_client);
     let models: Vec<Value> = MODELS.iter().filter(shown).map(Model::entry).collect();
     json!({"models": models})
+}
+
+/// A weak tag, as the backend writes it.
+pub(crate) fn etag(body: &Value) -> String {
+    let digest = Sha256::digest(body.to_string().as_bytes());
+    let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("W/\"{short}\"")
 }
 
 fn parse_version(text: &str) -> Option<(u64, u64, u64)> {
@@ -129,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_model_has_what_codex_needs() {
-        let body = body(Some("0.169.0"), |_| true);
+        let body = body(Some("0.169.0"), &[]);
         let models = body["models"].as_array().unwrap();
         assert_eq!(models.len(), MODELS.len());
         for model in models {
@@ -157,10 +167,10 @@ mod tests {
             let models = body["models"].as_array().unwrap().iter();
             models.map(|m| m["slug"].as_str().unwrap().to_owned()).collect()
         };
-        assert!(!slugs(body(Some("0.100.0"), |_| true)).contains(&"gpt-5.5".to_owned()));
-        assert!(slugs(body(Some("0.124.0-alpha.1"), |_| true)).contains(&"gpt-5.5".to_owned()));
-        assert_eq!(slugs(body(None, |slug| slug == "gpt-5.4")), ["gpt-5.4"]);
-        assert_eq!(slugs(body(Some("latest"), |_| true)).len(), MODELS.len());
+        assert!(!slugs(body(Some("0.100.0"), &[])).contains(&"gpt-5.5".to_owned()));
+        assert!(slugs(body(Some("0.124.0-alpha.1"), &[])).contains(&"gpt-5.5".to_owned()));
+        assert_eq!(slugs(body(None, &["gpt-5.4".to_owned()])), ["gpt-5.4"]);
+        assert_eq!(slugs(body(Some("latest"), &[])).len(), MODELS.len());
         assert!(knows("gpt-5.3-codex") && !knows("gpt-4o"));
     }
 }

@@ -143,7 +143,8 @@ pub struct LabConfig {
     pub bind_encrypted_content: bool,
     /// Refuse bodies whose estimated tokens exceed this.
     pub context_window: Option<u64>,
-    /// What `wham/accounts/check` names as the backend; the real one names itself.
+    /// What `wham/accounts/check` names as the backend. The real one names itself, and a Codex that reaches the lab
+    /// over plain HTTP accepts just that: `NO_CONSTRAINT` makes it insist on HTTPS.
     pub workspace_backend_origin: String,
     /// How many requests the log keeps; zero turns it off.
     pub request_log: usize,

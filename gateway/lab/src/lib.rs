@@ -7,7 +7,7 @@
 //! let config = LabConfig::new(vec![LabAccount::new("ada", "plus")], LabClock::fixed(1_800_000_000));
 //! let lab = Lab::start_local(config, shutdown.clone()).await?;
 //!
-//! let auth_json = lab.issue_auth_json(0);                    // import this into the gateway
+//! let auth_json = lab.issue_auth_json(0).unwrap();           // import this into the gateway
 //! let upstream = lab.backend_url();                          // …/backend-api
 //! let issuer = lab.base_url();                               // POST {issuer}/oauth/token
 //!

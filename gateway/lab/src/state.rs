@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::canned::Canned;
+use crate::catalogue;
 use crate::config::{LabAccount, LabConfig};
 use crate::events::Usage;
 use crate::fault::FaultBook;
@@ -92,6 +93,8 @@ impl Live {
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) config: LabAccount,
+    /// The tag of its catalogue; every turn carries it.
+    pub(crate) models_etag: String,
     pub(crate) live: Mutex<Live>,
 }
 
@@ -116,7 +119,8 @@ impl Shared {
         let account = |account: &LabAccount| {
             let quota = Quota::new(account, now);
             let live = Live { quota, stats: AccountStats::default(), cache: HashMap::new() };
-            Account { config: account.clone(), live: Mutex::new(live) }
+            let models_etag = catalogue::etag(&catalogue::body(None, &account.models));
+            Account { config: account.clone(), models_etag, live: Mutex::new(live) }
         };
         let rules = Rules {
             seed: config.seed,

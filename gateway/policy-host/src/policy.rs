@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_scheduler::corpus::Corpus;
+use crate::corpus_interim::Corpus;
 use gateway_scheduler::{
     PolicyError, PolicyLanguage, PolicyVersion, RankDecision, RankInput, RankingPolicy, Roster,
 };
@@ -16,7 +16,7 @@ use crate::engine;
 use crate::error::{ScriptError, ScriptErrorKind, policy_error};
 use crate::vocabulary::{Candidates, Request, Snapshot, Verdict};
 
-/// Time for one answer.
+/// Time for one answer unless the host was told otherwise.
 const DEADLINE: Duration = Duration::from_millis(5);
 /// Time for the constants and the trial run while loading. Far more than honest code needs, so that a busy
 /// machine does not refuse it.
@@ -32,6 +32,7 @@ pub struct RhaiHost {
     engine: Arc<Engine>,
     /// Does not insist on known variables; only for finding a script's constants.
     first_pass: Engine,
+    deadline: Duration,
 }
 
 impl Default for RhaiHost {
@@ -46,7 +47,13 @@ impl RhaiHost {
     pub fn new() -> Self {
         let mut first_pass = engine::build();
         first_pass.set_strict_variables(false);
-        Self { engine: Arc::new(engine::build()), first_pass }
+        Self { engine: Arc::new(engine::build()), first_pass, deadline: DEADLINE }
+    }
+
+    /// The time that scripts loaded from now on have for one answer; 5 ms unless set.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Compiles a script and tries it on made-up requests. Takes some milliseconds.
@@ -68,6 +75,7 @@ impl RhaiHost {
             },
             engine: Arc::clone(&self.engine),
             ast,
+            deadline: self.deadline,
         };
         policy.try_out()?;
         Ok(policy)
@@ -125,6 +133,7 @@ pub struct RhaiPolicy {
     version: PolicyVersion,
     engine: Arc<Engine>,
     ast: AST,
+    deadline: Duration,
 }
 
 /// Why there is no verdict.
@@ -190,7 +199,7 @@ impl RankingPolicy for RhaiPolicy {
     }
 
     fn rank(&self, roster: &Arc<Roster>, input: &Arc<RankInput>) -> Result<RankDecision, PolicyError> {
-        self.ask(DEADLINE, roster, input).map_err(|failure| match failure {
+        self.ask(self.deadline, roster, input).map_err(|failure| match failure {
             Failure::Script(error) => policy_error(*error),
             Failure::NoVerdict(text) => PolicyError::InvalidOutput(text),
         })

@@ -1,1 +1,45 @@
-//! stub
+//! The edge: HTTP in, HTTP out. Public API, admin API, live events, metrics, the embedded dashboard.
+//!
+//! The only crate that knows status codes. Refuses: SQL, provider clients, script and component engines, and any
+//! decision about a request beyond its form.
+
+mod admin;
+mod body;
+mod dashboard;
+mod metrics;
+mod peer;
+mod public;
+mod rescue;
+mod routes;
+mod serve;
+mod sessions;
+
+pub use metrics::Metrics;
+pub use serve::{ServeError, serve};
+
+use std::sync::Arc;
+
+use gateway_core::Gateway;
+
+use crate::sessions::Sessions;
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct AppState {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) sessions: Arc<Sessions>,
+}
+
+impl AppState {
+    /// Puts the edge in front of a gateway.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, metrics: Arc<Metrics>) -> Self {
+        Self { gateway, metrics, sessions: Arc::default() }
+    }
+}
+
+/// The whole application as one service.
+pub fn router(state: AppState) -> axum::Router {
+    routes::router(state)
+}

@@ -93,7 +93,8 @@ fn bind(module: &Path) -> anyhow::Result<Bound> {
         .remove_producers_section(true)
         .generate_output()
         .with_context(|| format!("run wasm-bindgen on {}", module.display()))?;
-    let extra = output.snippets().len() + output.local_modules().len() + output.npm_dependencies().len();
+    let inline = output.snippets().values().map(Vec::len).sum::<usize>();
+    let extra = inline + output.local_modules().len() + output.npm_dependencies().len();
     ensure!(
         extra == 0,
         "a crate of the dashboard brings JavaScript of its own ({extra} files): the bundle has no place for it, \

@@ -28,11 +28,11 @@ pub struct Ended<'a> {
 
 /// A ranking that was made.
 #[derive(Debug, Clone, Copy)]
-pub struct RankingSeen<'a> {
+pub struct RankingSeen {
     /// The policy's language.
     pub language: &'static str,
     /// The label of its error, when the built-in had to step in.
-    pub fallback: Option<&'a str>,
+    pub fallback: Option<&'static str>,
     /// How long it took.
     pub took: Duration,
 }
@@ -44,7 +44,7 @@ pub trait Observer: Send + Sync {
     /// A request ended.
     fn ended(&self, ended: Ended<'_>);
     /// A ranking was made.
-    fn ranked(&self, ranking: RankingSeen<'_>);
+    fn ranked(&self, ranking: RankingSeen);
     /// A settlement could not be queued: the writer is too far behind.
     fn settlement_dropped(&self);
     /// A token rotation ended (`refreshed`, `failed` …).

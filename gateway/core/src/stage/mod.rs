@@ -8,7 +8,7 @@ pub(crate) mod relay;
 pub(crate) mod schedule;
 pub(crate) mod settle;
 
-pub use authenticate::{Authenticated, Caller, authenticate, hash_client_key};
+pub use authenticate::{Authenticated, Caller, KEY_PREFIX, authenticate, hash_client_key, identify};
 pub use decode::{Decoded, decode};
 pub use relay::{RelayStream, Reply, ReplyBody};
 

@@ -118,7 +118,7 @@ fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Ranking {
     };
     gateway.observer.ranked(crate::ports::RankingSeen {
         language: ranking.policy.language.label(),
-        fallback: ranking.fallback.as_deref(),
+        fallback: ranking.fallback,
         took: ranking.took,
     });
     ranking
@@ -145,15 +145,15 @@ fn ask(
     builtin: &dyn RankingPolicy,
     roster: &Arc<Roster>,
     input: &Arc<RankInput>,
-) -> (RankDecision, Option<String>) {
+) -> (RankDecision, Option<&'static str>) {
     let answer = policy.rank(roster, input).and_then(|decision| validate(input, decision));
     let fallback = match answer {
         Ok(decision) if decision.action != Action::Delegate => return (decision, None),
-        Ok(_) => "delegated".to_owned(),
+        Ok(_) => "delegated",
         Err(error) => {
             let version = policy.version();
             tracing::warn!(policy = version.id(), policy.digest = version.digest, %error, "policy gave no ranking; the built-in decides");
-            error.label().to_owned()
+            error.label()
         }
     };
     let decision = builtin.rank(roster, input).and_then(|decision| validate(input, decision));

@@ -3,7 +3,6 @@
 
 use http::StatusCode;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::catalogue;
 use crate::errors::{self, ErrorBody};
@@ -17,11 +16,8 @@ pub(super) fn models(lab: &Lab, arrived: &Arrived) -> Answer {
         Ok(account) => account,
         Err(failure) => return refused(lab, failure),
     };
-    let allowed = allowed_models(lab, account);
-    let body = catalogue::body(arrived.query("client_version"), |slug| {
-        allowed.is_empty() || allowed.iter().any(|name| name == slug)
-    });
-    let etag = etag_of(&body.to_string());
+    let body = catalogue::body(arrived.query("client_version"), allowed_models(lab, account));
+    let etag = catalogue::etag(&body);
     if arrived.header("if-none-match") == Some(etag.as_str()) {
         let mut unchanged = Answer::json(StatusCode::NOT_MODIFIED, &json!(null));
         unchanged.body = AnswerBody::Whole(bytes::Bytes::new());
@@ -33,13 +29,6 @@ pub(super) fn models(lab: &Lab, arrived: &Arrived) -> Answer {
 /// The models the account may use; empty means all.
 pub(super) fn allowed_models(lab: &Lab, account: usize) -> &[String] {
     lab.shared().accounts.get(account).map_or(&[], |found| found.config.models.as_slice())
-}
-
-/// A weak tag, as the backend writes it.
-pub(super) fn etag_of(body: &str) -> String {
-    let digest = Sha256::digest(body.as_bytes());
-    let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("W/\"{short}\"")
 }
 
 /// `GET /wham/usage`.

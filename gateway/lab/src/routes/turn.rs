@@ -5,7 +5,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
 use super::backend;
-use crate::catalogue;
 use crate::events::{self, Frame, Usage};
 use crate::exchange::{Answer, AnswerBody, Arrived};
 use crate::lab::Lab;
@@ -104,7 +103,7 @@ fn stream(lab: &Lab, arrived: &Arrived, account: usize, request: &Map<String, Va
     }
     .with("openai-model", model)
     .with("x-codex-turn-state", &turn_state(lab, arrived, account, &frame.id))
-    .with("x-models-etag", &models_etag(lab, account))
+    .with("x-models-etag", shared.accounts.get(account).map_or("", |found| found.models_etag.as_str()))
     .with_event_stream()
 }
 
@@ -147,10 +146,4 @@ fn turn_state(lab: &Lab, arrived: &Arrived, account: usize, id: &str) -> String 
         None => {}
     }
     format!("{own}{id}")
-}
-
-fn models_etag(lab: &Lab, account: usize) -> String {
-    let allowed = backend::allowed_models(lab, account);
-    let body = catalogue::body(None, |slug| allowed.is_empty() || allowed.iter().any(|name| name == slug));
-    backend::etag_of(&body.to_string())
 }

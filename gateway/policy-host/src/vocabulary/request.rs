@@ -21,7 +21,7 @@ pub(crate) struct Request(pub(crate) Arc<Snapshot>);
 
 /// One account, by its row in the input.
 #[derive(Debug, Clone)]
-pub(super) struct One {
+pub(crate) struct One {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) row: usize,
 }

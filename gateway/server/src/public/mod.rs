@@ -1,0 +1,5 @@
+//! What clients call.
+
+pub(crate) mod health;
+pub(crate) mod models;
+pub(crate) mod responses;

@@ -1,0 +1,131 @@
+//! The one place where a failure becomes a status and a body in the client's dialect.
+
+use std::any::Any;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use gateway_domain::{Failure, FailureKind, RequestId};
+use gateway_protocol::responses::{error_body, whole_seconds};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+/// The header that names the request in every answer.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Seconds that a caller waits when nobody knows better: a 429 without this header ends a Codex turn at once.
+const DEFAULT_RETRY_SECONDS: u64 = 5;
+/// The longest wait that is told; two SDKs sleep for as long as they are told, however long.
+const MAX_RETRY_SECONDS: u64 = 24 * 3600;
+
+/// The table.
+pub(crate) fn status_of(failure: &Failure) -> StatusCode {
+    match failure.kind {
+        FailureKind::InvalidRequest => StatusCode::BAD_REQUEST,
+        FailureKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        FailureKind::Forbidden => StatusCode::FORBIDDEN,
+        FailureKind::UnknownRoute | FailureKind::UnknownModel | FailureKind::ModelNotSupported => {
+            StatusCode::NOT_FOUND
+        }
+        FailureKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        FailureKind::SlowRequest => StatusCode::REQUEST_TIMEOUT,
+        FailureKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        FailureKind::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        FailureKind::RateLimited
+        | FailureKind::QuotaExhausted
+        | FailureKind::AllCooling
+        | FailureKind::Saturated => StatusCode::TOO_MANY_REQUESTS,
+        // The upstream found the request wrong, or an extension chose the status.
+        FailureKind::Refused | FailureKind::ExtensionRefused => {
+            let chosen = failure.answer.as_ref().and_then(|answer| StatusCode::from_u16(answer.status).ok());
+            chosen.filter(|status| status.as_u16() >= 400).unwrap_or(StatusCode::BAD_REQUEST)
+        }
+        // The accounts' tokens are ours to mend: to the caller this is an outage, not a 401 to act on.
+        FailureKind::NoAccount
+        | FailureKind::AccountUnauthorized
+        | FailureKind::Overloaded
+        | FailureKind::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        FailureKind::UpstreamFault
+        | FailureKind::Unreachable
+        | FailureKind::StreamCut
+        | FailureKind::Malformed => StatusCode::BAD_GATEWAY,
+        FailureKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        FailureKind::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        FailureKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The answer to a failed request of the public API.
+pub(crate) fn answer(failure: &Failure, id: Option<&RequestId>) -> Response {
+    let status = status_of(failure);
+    let mut response = Response::new(Body::from(error_body(failure)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(id) = id.and_then(|id| HeaderValue::try_from(id.as_str()).ok()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let wait = failure.retry_after.map(whole_seconds);
+    if status == StatusCode::TOO_MANY_REQUESTS || wait.is_some() {
+        let seconds = wait.unwrap_or(DEFAULT_RETRY_SECONDS).clamp(1, MAX_RETRY_SECONDS);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The answer to a path that does not exist.
+pub(crate) fn unknown_route(request: &Request) -> Response {
+    let message = format!("there is no {} {}", request.method(), request.uri().path());
+    answer(&Failure::client(FailureKind::UnknownRoute, message), None)
+}
+
+/// The answer to a method that a route does not have.
+pub(crate) async fn method_not_allowed(request: Request) -> Response {
+    let message = format!("{} does not take {}", request.uri().path(), request.method());
+    answer(&Failure::client(FailureKind::MethodNotAllowed, message), None)
+}
+
+/// The answer to a request whose handling panicked. What it said goes to the log only.
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let what =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(what = what.unwrap_or("unknown"), "a request's handling panicked; please report this");
+    answer(&Failure::gateway(FailureKind::Internal, "something went wrong in the gateway"), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_429_always_carries_whole_seconds() {
+        for (failure, seconds) in [
+            (Failure::gateway(FailureKind::Saturated, "x"), "5"),
+            (Failure::upstream(FailureKind::RateLimited, "x").after(Some(Duration::from_millis(1_200))), "2"),
+            (Failure::upstream(FailureKind::RateLimited, "x").after(Some(Duration::ZERO)), "1"),
+            (
+                Failure::upstream(FailureKind::QuotaExhausted, "x")
+                    .after(Some(Duration::from_secs(9_000_000))),
+                "86400",
+            ),
+        ] {
+            let response = answer(&failure, None);
+            assert_eq!(response.status(), 429);
+            assert_eq!(response.headers()[RETRY_AFTER], seconds, "{failure}");
+        }
+    }
+
+    #[test]
+    fn the_upstreams_own_refusal_keeps_its_status() {
+        let failure = Failure::upstream(FailureKind::Refused, "x").answered(gateway_domain::Answer {
+            status: 422,
+            code: None,
+            param: None,
+        });
+        assert_eq!(status_of(&failure), 422);
+        assert_eq!(status_of(&Failure::upstream(FailureKind::Refused, "x")), 400);
+    }
+}
