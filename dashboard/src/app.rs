@@ -57,16 +57,6 @@ fn Shell() -> impl IntoView {
     desk.live.keep_open();
     focus_on_navigation();
     view! {
-        <a
-            class="skip-link"
-            href="#main"
-            on:click=move |event| {
-                event.prevent_default();
-                browser::focus_heading();
-            }
-        >
-            "Skip to the content"
-        </a>
         <Header />
         <ConnectionLost />
         <main id="main" class="page">

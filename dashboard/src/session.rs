@@ -60,6 +60,15 @@ impl Session {
         })
     }
 
+    /// Asks once more, for a page that waits for something to be done elsewhere.
+    pub(crate) fn look_again(self) {
+        spawn_local(async move {
+            if let Ok(view) = api::session().await {
+                self.enter(view);
+            }
+        });
+    }
+
     /// The gateway told where the visitor stands now.
     pub(crate) fn enter(self, view: SessionView) {
         if self.0.with_untracked(|standing| *standing != Standing::Known(view.clone())) {

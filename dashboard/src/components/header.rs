@@ -5,11 +5,11 @@ use leptos::task::spawn_local;
 use leptos_router::hooks::use_location;
 
 use super::icon::{Icon, icon};
-use crate::api;
 use crate::desk::Desk;
 use crate::live::Link;
 use crate::logic::answer::Problem;
 use crate::theme::Theme;
+use crate::{api, browser};
 
 /// The sign.
 pub(crate) fn brand() -> impl IntoView {
@@ -26,6 +26,16 @@ pub(crate) fn brand() -> impl IntoView {
 pub(crate) fn Header() -> impl IntoView {
     view! {
         <header class="top">
+            <a
+                class="skip-link"
+                href="#main"
+                on:click=move |event| {
+                    event.prevent_default();
+                    browser::focus_heading();
+                }
+            >
+                "Skip to the content"
+            </a>
             <div class="top-inner">
                 <a href="/" class="brand-link" aria-label="Switchyard, overview">
                     {brand()}

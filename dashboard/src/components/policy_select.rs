@@ -17,6 +17,8 @@ pub(crate) fn PolicySelect(active: Memo<Option<PolicyView>>) -> impl IntoView {
     let load = move || {
         spawn_local(async move {
             match api::policies().await {
+                // Only when it moved: redrawing the options would close an open list.
+                Ok(found) if policies.get_untracked() == found => {}
                 Ok(found) => policies.set(found),
                 Err(problem) => desk.failed(&problem),
             }
@@ -33,7 +35,8 @@ pub(crate) fn PolicySelect(active: Memo<Option<PolicyView>>) -> impl IntoView {
         }
     });
     let choose = move |event| {
-        let id = event_target_value(&event);
+        let select: web_sys::HtmlSelectElement = event_target(&event);
+        let id = select.value();
         spawn_local(async move {
             match api::choose_policy(id).await {
                 Ok(policy) => {
@@ -42,8 +45,9 @@ pub(crate) fn PolicySelect(active: Memo<Option<PolicyView>>) -> impl IntoView {
                 }
                 Err(problem) => {
                     desk.failed(&problem);
-                    // Puts the select back to what is true.
-                    load();
+                    if let Some(active) = active.get_untracked() {
+                        select.set_value(&active.id);
+                    }
                 }
             }
         });

@@ -148,8 +148,28 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
+/// Why: the policy's own sentence about the ranking that mattered, and how close it was.
+pub(crate) fn explanation(view: &DecisionView) -> String {
+    let mattered = match view.attempts.last() {
+        Some(last) => usize::try_from(last.ranking).ok().and_then(|ranking| view.rankings.get(ranking)),
+        None => view.rankings.last(),
+    };
+    let Some(ranking) = mattered else { return String::new() };
+    let close = if view.attempts.is_empty() { soonest_back(ranking) } else { margin(ranking) };
+    let sentences = [Some(full_sentence(&ranking.reason)), close];
+    sentences.into_iter().flatten().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// When waiting would have helped.
+fn soonest_back(ranking: &RankingView) -> Option<String> {
+    let back = ranking.candidates.iter().filter(|one| one.cooldown_ms.is_some_and(|ms| ms > 0));
+    let first = back.min_by_key(|one| one.cooldown_ms)?;
+    let wait = i64::try_from(first.cooldown_ms?).unwrap_or(i64::MAX);
+    Some(format!("{} was the next to be back, {} later.", first.account_name, time::span(wait)))
+}
+
 /// How far the runner-up was behind, when the policy gave scores.
-pub(crate) fn margin(ranking: &RankingView) -> Option<String> {
+fn margin(ranking: &RankingView) -> Option<String> {
     let at = |rank: u32| ranking.candidates.iter().find(|candidate| candidate.rank == Some(rank));
     let (first, second) = (at(1)?, at(2)?);
     let behind = first.score? - second.score?;

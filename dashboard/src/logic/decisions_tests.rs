@@ -168,6 +168,27 @@ fn the_runner_up_is_measured_only_with_scores() {
 }
 
 #[test]
+fn the_explanation_is_about_the_ranking_that_mattered() {
+    let mut second = ranking(vec![candidate("ben", Some(1), Some(0.6)), candidate("cleo", Some(2), Some(0.2))]);
+    second.reason = "only one left".to_owned();
+    let mut attempts = vec![attempt("anna", "usage_limit_reached"), attempt("ben", "completed")];
+    attempts[1].ranking = 1;
+    let view = decision("completed", vec![three(), second], attempts);
+    assert_eq!(explanation(&view), "Only one left. cleo came second, 0.400 behind.");
+    assert_eq!(explanation(&decision("no_account", vec![], vec![])), "");
+}
+
+#[test]
+fn when_nobody_could_the_next_one_back_is_named() {
+    let mut waiting = ranking(vec![candidate("anna", None, None), candidate("ben", None, None)]);
+    waiting.reason = "everyone is cooling".to_owned();
+    waiting.candidates[0].cooldown_ms = Some(900_000);
+    waiting.candidates[1].cooldown_ms = Some(720_000);
+    let view = decision("all_accounts_cooling", vec![waiting], vec![]);
+    assert_eq!(explanation(&view), "Everyone is cooling. ben was the next to be back, 12 min later.");
+}
+
+#[test]
 fn bars_keep_proportions_and_survive_negative_scores() {
     assert_eq!(score_bars(&three().candidates), [Some(1.0), Some(0.6 / 0.8), Some(0.2 / 0.8)]);
     let mixed =

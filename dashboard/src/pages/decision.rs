@@ -12,7 +12,9 @@ use crate::components::title::Title;
 use crate::components::tries::tries_list;
 use crate::desk::Desk;
 use crate::load::Loader;
-use crate::logic::decisions::{Tried, fallback_sentence, full_sentence, headline, is_running, margin};
+use crate::logic::decisions::{
+    Tried, explanation, fallback_sentence, full_sentence, headline, is_running, outcome_tone,
+};
 use crate::logic::number::{UNKNOWN, bytes, count};
 use crate::logic::time::{ago, took, took_us};
 use crate::{api, browser};
@@ -78,12 +80,9 @@ fn decision(view: &DecisionView, desk: Desk) -> impl IntoView + use<> {
 
 /// The sentence.
 fn answer(view: &DecisionView) -> impl IntoView + use<> {
-    let first = view.rankings.first();
-    let reason = first.map(|ranking| full_sentence(&ranking.reason)).filter(|reason| !reason.is_empty());
-    let behind = first.and_then(margin);
-    let why = [reason, behind].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let why = explanation(view);
     view! {
-        <div class="answer" data-testid="decision-sentence">
+        <div class="answer" data-testid="decision-sentence" data-tone=outcome_tone(&view.summary.outcome)>
             <p class="answer-first">{headline(view)}</p>
             {(!why.is_empty()).then(|| view! { <p class="answer-why">{why}</p> })}
         </div>
@@ -125,7 +124,7 @@ fn ranking_panel(view: &DecisionView, place: usize, ranking: &RankingView) -> im
         .map(|attempt| (attempt.account_id.clone(), Tried::from_outcome(&attempt.outcome)))
         .collect();
     let title = if view.rankings.len() > 1 { format!("Ranking {}", place + 1) } else { "Ranking".to_owned() };
-    let reason = (place > 0).then(|| full_sentence(&ranking.reason));
+    let reason = (view.rankings.len() > 1).then(|| full_sentence(&ranking.reason));
     let fallback = fallback_sentence(ranking);
     view! {
         <section class="panel" aria-label=title.clone()>

@@ -1,5 +1,7 @@
 //! The first visit: setting the password, or being told where it has to be set.
 
+use std::time::Duration;
+
 use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -11,6 +13,9 @@ use crate::desk::Desk;
 
 /// What the admin API demands of a password.
 const SHORTEST: usize = 8;
+
+/// How often the page looks whether the password was set elsewhere.
+const LOOK_AGAIN: Duration = Duration::from_secs(4);
 
 /// Sets the password and is signed in by it.
 #[component]
@@ -61,6 +66,9 @@ pub(crate) fn SetupPage() -> impl IntoView {
 /// No password yet, and this visitor may not be the one to choose it.
 #[component]
 pub(crate) fn SetupElsewherePage() -> impl IntoView {
+    let session = Desk::get().session;
+    let watch = set_interval_with_handle(move || session.look_again(), LOOK_AGAIN).ok();
+    on_cleanup(move || watch.iter().for_each(IntervalHandle::clear));
     view! {
         <GateCard
             title="Not set up yet"
@@ -71,10 +79,10 @@ pub(crate) fn SetupElsewherePage() -> impl IntoView {
                 <li>"Open this dashboard on that machine, at the address the gateway printed when it started."</li>
                 <li>"Or bring that machine's port here, and open the address it then has:"</li>
             </ol>
-            <pre class="code-block" tabindex="0">
+            <pre class="code-block">
                 <code>"ssh -L 8080:127.0.0.1:8080 your-machine"</code>
             </pre>
-            <p class="hint">"After that, sign in from anywhere. Reload this page when it is done."</p>
+            <p class="hint">"This page goes on by itself when it is done."</p>
         </GateCard>
     }
 }

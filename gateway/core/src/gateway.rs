@@ -46,8 +46,10 @@ pub struct Parts {
     pub policies: Vec<Arc<dyn RankingPolicy>>,
     /// Long-lived tasks are spawned here, so that shutdown can wait for them.
     pub tracker: TaskTracker,
-    /// Cancelled when background jobs are to end.
+    /// Cancelled when the gateway begins to go down: nothing new is taken, watchers leave.
     pub stopping: CancellationToken,
+    /// Cancelled when the last request has ended: the settlement writer empties its queue and leaves.
+    pub drained: CancellationToken,
     /// Cancelled when streams that still run are to be ended.
     pub deadline: CancellationToken,
 }
@@ -137,6 +139,7 @@ pub struct Gateway {
     pub(crate) settlements: mpsc::Sender<SettlementRecord>,
     pub(crate) tracker: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    pub(crate) drained: CancellationToken,
     pub(crate) deadline: CancellationToken,
     pub(crate) builtin: Arc<dyn RankingPolicy>,
     policies: PolicySet,
@@ -179,6 +182,7 @@ impl Gateway {
             settlements,
             tracker: parts.tracker,
             stopping: parts.stopping,
+            drained: parts.drained,
             deadline: parts.deadline,
             builtin,
             policies,

@@ -5,6 +5,7 @@
 mod affinity;
 mod builtin;
 mod contract;
+pub mod corpus;
 mod health;
 mod pool;
 mod validate;

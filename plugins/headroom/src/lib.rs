@@ -2,7 +2,7 @@
 //! load. The same ranking as the built-in and as `policies/usage-balanced.rhai`; the formula in words is in
 //! `policies/README.md`.
 
-use switchyard_plugin_sdk::{About, Candidate, Decision, Health, RankRequest, Scheduler, left, order};
+use switchyard_plugin_sdk::{About, Candidate, Decision, Health, RankRequest, Scheduler, best_first, left};
 
 /// How much an account counts as having left when nobody knows.
 const UNKNOWN: f64 = 0.5;
@@ -30,9 +30,9 @@ impl Scheduler for Headroom {
             }
             scores.push(score);
         }
-        order(&mut considered);
+        best_first(&mut considered);
         let Some((_, first)) = considered.first() else {
-            return Decision::delegate("no account has room");
+            return Decision { scores, ..Decision::delegate("no account can take it now") };
         };
         let reason = reason(first, considered.len());
         Decision::ranked(considered.iter().map(|(_, c)| c.account).collect(), scores, reason)
@@ -52,10 +52,10 @@ fn score(c: &Candidate) -> f64 {
 }
 
 fn reason(first: &Candidate, considered: usize) -> String {
-    if considered == 1 {
-        "only account left".to_owned()
-    } else if first.is_exhausted() {
+    if first.is_exhausted() {
         "every account is exhausted; the least used one".to_owned()
+    } else if considered == 1 {
+        "only account left".to_owned()
     } else if first.session_affine {
         "keeps the conversation where its prompt cache is".to_owned()
     } else {

@@ -12,11 +12,12 @@ pub mod glue;
 mod ranking;
 
 pub use bindings::exports::switchyard::plugin::scheduling::{
-    AccountProfile, AccountRef, Action, Candidate, Decision, Health, RankRequest, Rejection, RequestInfo, Roster,
+    AccountProfile, AccountRef, Action, Candidate, Decision, Health, RankRequest, Rejection, RequestInfo,
+    Roster,
 };
 pub use bindings::switchyard::plugin::types::{ConfigIssue, PluginError};
 pub use config::invalid_config;
-pub use ranking::{left, order};
+pub use ranking::{best_first, left};
 
 /// What a plugin says about itself while it is admitted.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +90,7 @@ macro_rules! export_scheduler {
                 }
             }
             type Component = $crate::glue::Component<Exported>;
-            $crate::bindings::export_world!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_world!(Component with_types_in $crate::bindings);
         };
     };
 }

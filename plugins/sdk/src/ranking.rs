@@ -1,7 +1,5 @@
 //! The sums every ranking needs: what is left of a window, who may be considered, best first.
 
-use core::cmp::Ordering;
-
 use crate::{Action, Candidate, Decision, Health, RankRequest};
 
 /// What is left of a window, 0.0 to 1.0, or `when_unknown` when nobody knows how much is used.
@@ -11,13 +9,10 @@ pub fn left(used: f64, when_unknown: f64) -> f64 {
 }
 
 /// Sorts by score, highest first. Ties go to whoever was picked longest ago, then to the lower handle.
-pub fn order(scored: &mut [(f64, &Candidate)]) {
+pub fn best_first(scored: &mut [(f64, &Candidate)]) {
     scored.sort_unstable_by(|(score_a, a), (score_b, b)| {
-        score_b
-            .partial_cmp(score_a)
-            .unwrap_or(Ordering::Equal)
-            .then_with(|| a.last_picked_seq.cmp(&b.last_picked_seq))
-            .then_with(|| a.account.cmp(&b.account))
+        let by_score = score_b.total_cmp(score_a);
+        by_score.then(a.last_picked_seq.cmp(&b.last_picked_seq)).then(a.account.cmp(&b.account))
     });
 }
 

@@ -2,7 +2,7 @@
 //! composition root hands them in.
 
 mod observer;
-mod storage;
+pub mod storage;
 mod upstream;
 
 pub use observer::{Ended, Observer, RankingSeen};

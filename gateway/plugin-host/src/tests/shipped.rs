@@ -38,3 +38,19 @@ fn measure() {
     }
     eprintln!("end {}", rss());
 }
+
+#[test]
+fn spin() {
+    let host = PluginHost::new().unwrap().with_limits(Limits { deadline: Duration::from_millis(500), ..Limits::default() });
+    let policy = host.load("headroom", &shipped("headroom"), "").unwrap();
+    let mut corpus = crate::corpus_interim::Corpus::new(7).unwrap();
+    let (roster, _) = corpus.question(50);
+    let qs: Vec<_> = (0..20).map(|_| corpus.question(50)).collect();
+    let mut best = f64::MAX;
+    for _ in 0..2000 {
+        let t = Instant::now();
+        for _ in 0..10 { for (_, i) in &qs { std::hint::black_box(policy.rank(&roster, i)).unwrap(); } }
+        best = best.min(t.elapsed().as_secs_f64() * 1e6 / 200.0);
+    }
+    eprintln!("best {best:.2} us");
+}

@@ -240,21 +240,25 @@ pub async fn imports_at_once_recognise_the_seat(fixture: Fixture) {
 pub async fn imports_and_renames_at_once_keep_names_apart(fixture: Fixture) {
     let stores = [fixture.open().await, fixture.open().await];
     let movable = add(&stores[0], "movable").await;
-    let imports = (0..6).map(|number| {
-        let (accounts, movable) = (stores[number % 2].accounts(), movable.clone());
-        async move {
-            let wish = if number < 3 { "work 2" } else { "work" };
-            let imported = accounts.import(nameless(wish), tokens("a")).await.unwrap();
-            match accounts.rename(&movable, &format!("work {number}")).await {
-                Ok(()) | Err(StoreError::NameTaken) => added(imported),
-                Err(error) => panic!("{error}"),
-            }
+    let accounts = stores[0].accounts();
+    let imports = tokio::spawn(async move {
+        for _ in 0..40 {
+            added(accounts.import(nameless("work"), tokens("a")).await.expect("a free name is found"));
         }
     });
-    for account in join_all(imports.map(tokio::spawn)).await {
-        account.unwrap();
+    // Goes after the very name that the next import is about to choose.
+    let accounts = stores[1].accounts();
+    while !imports.is_finished() {
+        let names = names(&stores[1]).await;
+        let next = (2..).map(|number| format!("work {number}")).find(|name| !names.contains(name));
+        let done = accounts.rename(&movable, &next.unwrap()).await;
+        assert!(matches!(done, Ok(()) | Err(StoreError::NameTaken)), "{done:?}");
     }
-    let list = stores[1].accounts().list().await.unwrap();
-    let names: HashSet<String> = list.into_iter().map(|stored| stored.account.name).collect();
-    assert_eq!(names.len(), 7, "{names:?}");
+    imports.await.unwrap();
+    assert_eq!(names(&stores[0]).await.len(), 41);
+}
+
+async fn names(store: &Store) -> HashSet<String> {
+    let list = store.accounts().list().await.unwrap();
+    list.into_iter().map(|stored| stored.account.name).collect()
 }

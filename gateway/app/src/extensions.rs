@@ -1,0 +1,108 @@
+//! The policies that come with the binary, and those in the data folder.
+//!
+//! A shipped one that does not load stops the start; one of the operator's is left out with a clear line in the log.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use gateway_plugin_host::PluginHost;
+use gateway_policy_host::RhaiHost;
+use gateway_scheduler::RankingPolicy;
+
+/// Name and text of the scripts in `policies/`.
+const SCRIPTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scripts.rs"));
+/// Name and bytes of the components in `plugins/dist`; empty when they were not built.
+const COMPONENTS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/components.rs"));
+/// The largest script taken, in bytes.
+const MAX_SCRIPT_BYTES: u64 = 256 * 1024;
+/// The largest component taken, in bytes.
+const MAX_COMPONENT_BYTES: u64 = 16 * 1024 * 1024;
+/// A component's configuration while none can be given.
+const NO_CONFIG: &str = "{}";
+
+/// Something shipped does not load: the binary is broken.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The component engine cannot be set up on this machine.
+    #[error("the component engine cannot be set up: {0}")]
+    Engine(#[from] gateway_plugin_host::HostError),
+    /// A shipped script.
+    #[error("the shipped policy `{name}` does not load: {why}")]
+    Shipped {
+        /// Which.
+        name: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Loads everything. Compiles components, so it keeps a core busy for a moment.
+///
+/// # Errors
+/// Something shipped does not load.
+pub fn load(policies_dir: &Path, plugins_dir: &Path) -> Result<Vec<Arc<dyn RankingPolicy>>, LoadError> {
+    let (scripts, components) = (RhaiHost::new(), PluginHost::new()?);
+    let mut loaded: Vec<Arc<dyn RankingPolicy>> = Vec::new();
+    let shipped = |name: &str, why: String| LoadError::Shipped { name: name.to_owned(), why };
+    for (name, source) in SCRIPTS {
+        loaded.push(Arc::new(scripts.load(name, source).map_err(|error| shipped(name, error.to_string()))?));
+    }
+    for (name, bytes) in COMPONENTS {
+        let policy =
+            components.load(name, bytes, NO_CONFIG).map_err(|error| shipped(name, error.to_string()))?;
+        loaded.push(Arc::new(policy));
+    }
+    for (name, bytes) in files(policies_dir, "rhai", MAX_SCRIPT_BYTES) {
+        let source = String::from_utf8_lossy(&bytes);
+        let policy = scripts.load(&name, &source).map(|policy| Arc::new(policy) as Arc<dyn RankingPolicy>);
+        adopt(&mut loaded, policies_dir, &name, policy.map_err(|error| error.to_string()));
+    }
+    for (name, bytes) in files(plugins_dir, "wasm", MAX_COMPONENT_BYTES) {
+        let policy = components
+            .load(&name, &bytes, NO_CONFIG)
+            .map(|policy| Arc::new(policy) as Arc<dyn RankingPolicy>);
+        adopt(&mut loaded, plugins_dir, &name, policy.map_err(|error| error.to_string()));
+    }
+    Ok(loaded)
+}
+
+/// The operator's own file wins over a shipped one of the same name.
+fn adopt(
+    loaded: &mut Vec<Arc<dyn RankingPolicy>>,
+    folder: &Path,
+    name: &str,
+    policy: Result<Arc<dyn RankingPolicy>, String>,
+) {
+    let folder = folder.display();
+    match policy {
+        Ok(policy) => {
+            let id = policy.version().id();
+            loaded.retain(|other| other.version().id() != id);
+            tracing::info!(policy = id, %folder, "policy loaded");
+            loaded.push(policy);
+        }
+        Err(error) => tracing::error!(name, %folder, error, "policy not loaded; the others serve"),
+    }
+}
+
+/// Name and bytes of the files with this ending, sorted by name.
+fn files(folder: &Path, ending: &str, max_bytes: u64) -> Vec<(String, Vec<u8>)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        let Some(name) = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) else { continue };
+        if path.extension().is_none_or(|found| found != ending) {
+            continue;
+        }
+        let size = fs::metadata(&path).map(|data| data.len());
+        match size.and_then(|size| {
+            if size > max_bytes { Err(std::io::Error::other("too large")) } else { fs::read(&path) }
+        }) {
+            Ok(bytes) => files.push((name, bytes)),
+            Err(error) => tracing::error!(file = %path.display(), %error, "file not read"),
+        }
+    }
+    files.sort();
+    files
+}

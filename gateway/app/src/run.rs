@@ -1,0 +1,194 @@
+//! The composition root: every part is made and connected here, listeners and clock come in from outside.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::ports::{Clock, Refresher};
+use gateway_core::{Gateway, POLICY_SETTING, Parts, background};
+use gateway_server::{AppState, Metrics};
+use gateway_store::{KeyRing, Store, StoreOptions};
+use gateway_upstream::CodexUpstream;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Settings;
+use crate::extensions;
+use crate::refresher::{ChildRefresher, InProcessRefresher};
+
+/// After streams were told to end, this long remains for their last events.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Background jobs have this long to finish.
+const JOBS_TIME: Duration = Duration::from_secs(10);
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] gateway_store::KeyFileError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] gateway_store::OpenError),
+    /// What is stored cannot be read.
+    #[error("the stored state cannot be read: {0}")]
+    Stored(#[from] gateway_core::ports::StoreError),
+    /// An upstream address is wrong.
+    #[error(transparent)]
+    Upstream(#[from] gateway_upstream::BuildError),
+    /// A policy that must be there cannot be loaded.
+    #[error(transparent)]
+    Extension(#[from] extensions::LoadError),
+    /// The configured policy does not exist.
+    #[error("`policy`: {0}")]
+    Policy(#[from] gateway_core::UnknownPolicy),
+    /// The listener is unusable.
+    #[error("the listener is unusable: {0}")]
+    Listener(#[from] std::io::Error),
+}
+
+/// How tokens are rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshing {
+    /// By a short-lived process of this binary, which survives the gateway's sudden death.
+    InChild,
+    /// In this process, for programs that are not the `switchyard` binary (tests).
+    InProcess,
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its inside.
+    pub gateway: Arc<Gateway>,
+    grace: Duration,
+    stopping: CancellationToken,
+    drained: CancellationToken,
+    deadline: CancellationToken,
+    tracker: TaskTracker,
+    serving: JoinHandle<Result<(), gateway_server::ServeError>>,
+    store: Store,
+}
+
+/// Opens the database that the settings name.
+pub(crate) async fn open_store(settings: &Settings) -> Result<Store, StartError> {
+    gateway_store::private_folder(&settings.data_dir)?;
+    let keys = KeyRing::load_or_create(&settings.key_file())?;
+    Ok(gateway_store::open(&settings.database, keys, &StoreOptions::default()).await?)
+}
+
+/// Makes and connects everything, and serves.
+///
+/// # Errors
+/// A part cannot be made; nothing is left running.
+pub async fn start(
+    settings: &Settings,
+    listener: TcpListener,
+    clock: Arc<dyn Clock>,
+    refreshing: Refreshing,
+) -> Result<Running, StartError> {
+    let address = listener.local_addr()?;
+    let (store, policies) = tokio::try_join!(open_store(settings), load_policies(settings))?;
+    let metrics = Arc::new(Metrics::default());
+    let (tracker, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let (drained, deadline) = (CancellationToken::new(), CancellationToken::new());
+    let (gateway, to_write, ledger) = Gateway::new(Parts {
+        upstream: Arc::new(CodexUpstream::new(&settings.chatgpt_url, clock.clone())?),
+        accounts: store.accounts(),
+        keys: store.client_keys(),
+        settings: store.settings(),
+        ledger: store.ledger(),
+        refresher: refresher(settings, &store, clock.clone(), refreshing)?,
+        observer: metrics.clone(),
+        policies,
+        tracker: tracker.clone(),
+        stopping: stopping.clone(),
+        drained: drained.clone(),
+        deadline: deadline.clone(),
+        clock,
+    });
+    choose_policy(&gateway, settings, &store).await?;
+    // Before the first request: an account that is stored is an account that serves.
+    gateway.sync_accounts().await?;
+    gateway.sync_keys().await?;
+    background::start(&gateway, to_write, ledger);
+    let router = gateway_server::router(AppState::new(gateway.clone(), metrics));
+    let serving = spawn(gateway_server::serve(listener, router, stopping.clone()));
+    Ok(Running {
+        address,
+        gateway,
+        grace: settings.shutdown_grace,
+        stopping,
+        drained,
+        deadline,
+        tracker,
+        serving,
+        store,
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the listener is awaited by `Running::stop`")]
+fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(task)
+}
+
+async fn load_policies(
+    settings: &Settings,
+) -> Result<Vec<Arc<dyn gateway_scheduler::RankingPolicy>>, StartError> {
+    let (policies_dir, plugins_dir) = (settings.policies_dir(), settings.plugins_dir());
+    // Compiling a component keeps a core busy for a while.
+    let loading = tokio::task::spawn_blocking(move || extensions::load(&policies_dir, &plugins_dir));
+    Ok(loading.await.map_err(std::io::Error::other)??)
+}
+
+fn refresher(
+    settings: &Settings,
+    store: &Store,
+    clock: Arc<dyn Clock>,
+    refreshing: Refreshing,
+) -> Result<Arc<dyn Refresher>, StartError> {
+    Ok(match refreshing {
+        Refreshing::InChild => Arc::new(ChildRefresher::new(settings)?),
+        Refreshing::InProcess => Arc::new(InProcessRefresher::new(settings, store, clock)?),
+    })
+}
+
+/// What the dashboard chose last counts; the configuration counts before the first choice. A chosen policy that is no
+/// longer there (its file was removed) must not keep the gateway from starting.
+async fn choose_policy(gateway: &Gateway, settings: &Settings, store: &Store) -> Result<(), StartError> {
+    let chosen = store.settings().setting(POLICY_SETTING).await?;
+    if let Some(chosen) = chosen {
+        match gateway.choose_policy(chosen.expose()) {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the policy chosen in the dashboard is gone; the configured one decides")
+            }
+        }
+    }
+    gateway.choose_policy(&settings.policy)?;
+    Ok(())
+}
+
+impl Running {
+    /// Goes down: takes nothing new, lets streams finish within the grace, then ends them with an error event, and
+    /// leaves when everything is written.
+    pub async fn stop(mut self) {
+        self.stopping.cancel();
+        if tokio::time::timeout(self.grace, &mut self.serving).await.is_err() {
+            tracing::warn!(grace_s = self.grace.as_secs(), "streams did not finish in time; ending them");
+            self.deadline.cancel();
+            if tokio::time::timeout(LAST_WORDS, &mut self.serving).await.is_err() {
+                self.serving.abort();
+            }
+        }
+        self.drained.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(JOBS_TIME, self.tracker.wait()).await.is_err() {
+            tracing::warn!("background jobs did not finish in time");
+        }
+        self.store.close().await;
+    }
+}
