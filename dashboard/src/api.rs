@@ -3,8 +3,8 @@
 
 use gateway_api::{
     ADMIN_PREFIX, AccountDetail, AccountPatch, CSRF_HEADER, ClientKeyCreate, ClientKeyCreated, ClientKeyView,
-    Credentials, DecisionSummary, DecisionView, ImportAccounts, ImportResult, Overview, PolicyChoice, PolicyView,
-    SessionView,
+    Credentials, DecisionSummary, DecisionView, ImportAccounts, ImportResult, Overview, PolicyChoice,
+    PolicyView, SessionView,
 };
 use leptos::prelude::window;
 use serde::Serialize;

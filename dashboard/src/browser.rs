@@ -81,8 +81,7 @@ pub(crate) async fn copy(text: String) -> bool {
 
 fn copy_by_selection(text: &str) -> Option<bool> {
     let document = document();
-    let area: web_sys::HtmlTextAreaElement =
-        document.create_element("textarea").ok()?.dyn_into().ok()?;
+    let area: web_sys::HtmlTextAreaElement = document.create_element("textarea").ok()?.dyn_into().ok()?;
     area.set_class_name("visually-hidden");
     area.set_value(text);
     document.body()?.append_child(&area).ok()?;

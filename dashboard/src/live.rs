@@ -109,6 +109,15 @@ impl Live {
         });
     }
 
+    /// An account was deleted: its row goes at once, not with the next event.
+    pub(crate) fn forget_account(self, id: &str) {
+        self.overview.update(|overview| {
+            if let Some(overview) = overview {
+                overview.accounts.retain(|account| account.id != id);
+            }
+        });
+    }
+
     fn next_round(self) -> u32 {
         let round = self.round.get_value().wrapping_add(1);
         self.round.set_value(round);

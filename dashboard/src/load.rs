@@ -35,10 +35,7 @@ impl<T: Send + Sync + 'static> Copy for Loader<T> {}
 
 impl<T: Clone + Send + Sync + 'static> Loader<T> {
     /// Fetches now, and anew whenever `key` changes.
-    pub(crate) fn new<K, Fetch, Answer>(
-        key: impl Fn() -> K + Send + Sync + 'static,
-        fetch: Fetch,
-    ) -> Self
+    pub(crate) fn new<K, Fetch, Answer>(key: impl Fn() -> K + Send + Sync + 'static, fetch: Fetch) -> Self
     where
         K: Clone + PartialEq + Send + Sync + 'static,
         Fetch: Fn(K) -> Answer + 'static,

@@ -1,1 +1,20 @@
-//! stub
+//! What every end-to-end test starts from: a lab, a gateway in front of it, and a client that knows its ways.
+//!
+//! [`InProcess`] runs the gateway in the test's own process on the lab's virtual clock; [`Spawned`] runs the real
+//! binary, as a user would.
+
+mod in_process;
+mod sse;
+mod spawned;
+
+pub use in_process::InProcess;
+pub use spawned::{Spawned, binary, repository};
+pub use sse::{Event, events_of, read_events};
+
+use serde_json::{Value, json};
+
+/// A short turn as an SDK sends it.
+#[must_use]
+pub fn turn(text: &str) -> Value {
+    json!({ "model": "gpt-5.5", "input": text, "stream": true })
+}

@@ -12,12 +12,16 @@ use crate::logic::time::{ago, took};
 
 /// Redrawn in place when this account changes or the clock ticks; the elements stay.
 #[component]
-pub(crate) fn AccountRow(account: Memo<Option<AccountView>>, #[prop(into)] now: Signal<i64>) -> impl IntoView {
+pub(crate) fn AccountRow(
+    account: Memo<Option<AccountView>>,
+    #[prop(into)] now: Signal<i64>,
+) -> impl IntoView {
     move || account.get().map(|account| row(&account, now.get()))
 }
 
 fn row(account: &AccountView, now: i64) -> impl IntoView + use<> {
-    let used = account.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("used {}", ago(at, now)));
+    let used =
+        account.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("used {}", ago(at, now)));
     view! {
         <tr role="row" class="account-row" data-testid="account-row" data-account-id=account.id.clone()>
             <th role="rowheader" scope="row" class="account-who">

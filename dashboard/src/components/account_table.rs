@@ -15,9 +15,10 @@ const SORT_KEY: &str = "switchyard.accounts.sort";
 pub(crate) fn AccountTable(overview: Memo<Option<Overview>>) -> impl IntoView {
     let clock = Desk::get().clock;
     let now = Signal::derive(move || clock.now());
-    let accounts = Memo::new(move |_| overview.with(|overview| {
-        overview.as_ref().map(|overview| overview.accounts.clone()).unwrap_or_default()
-    }));
+    let accounts = Memo::new(move |_| {
+        overview
+            .with(|overview| overview.as_ref().map(|overview| overview.accounts.clone()).unwrap_or_default())
+    });
     let sort = RwSignal::new(browser::stored(SORT_KEY).map_or(SortBy::Name, |key| SortBy::from_key(&key)));
     let ids = Memo::new(move |_| accounts.with(|accounts| order(accounts, sort.get(), now.get())));
     view! {

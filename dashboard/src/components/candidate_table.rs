@@ -44,7 +44,8 @@ fn tried_as(tried: &[(String, Tried)], candidate: &CandidateView) -> Option<Trie
 }
 
 fn row(candidate: &CandidateView, bar: Option<f64>, tried: Option<Tried>) -> impl IntoView + use<> {
-    let resets = |ms: Option<u64>| ms.map(|ms| format!("resets in {}", span(i64::try_from(ms).unwrap_or(i64::MAX))));
+    let resets =
+        |ms: Option<u64>| ms.map(|ms| format!("resets in {}", span(i64::try_from(ms).unwrap_or(i64::MAX))));
     view! {
         <tr
             role="row"

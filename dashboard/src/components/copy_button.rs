@@ -24,7 +24,8 @@ pub(crate) fn CopyButton(#[prop(into)] text: String, what: &'static str) -> impl
                 };
                 set_timeout(back, Duration::from_secs(2));
             } else {
-                desk.toasts.bad("This browser does not let the page copy. Select the text and copy it by hand.");
+                desk.toasts
+                    .bad("This browser does not let the page copy. Select the text and copy it by hand.");
             }
         });
     };

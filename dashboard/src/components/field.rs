@@ -6,7 +6,9 @@ use web_sys::HtmlInputElement;
 use super::icon::{Icon, icon};
 
 /// The message under a form, read out when it appears.
-pub(crate) fn form_error(message: impl Fn() -> Option<String> + Send + Sync + Copy + 'static) -> impl IntoView {
+pub(crate) fn form_error(
+    message: impl Fn() -> Option<String> + Send + Sync + Copy + 'static,
+) -> impl IntoView {
     view! {
         <div class="form-error-place" role="alert">
             {move || message().map(|text| view! { <p class="form-error">{icon(Icon::Warning)} <span>{text}</span></p> })}

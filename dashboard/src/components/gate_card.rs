@@ -7,11 +7,7 @@ use super::title::Title;
 
 /// A page with one thing to do.
 #[component]
-pub(crate) fn GateCard(
-    title: &'static str,
-    lead: &'static str,
-    children: Children,
-) -> impl IntoView {
+pub(crate) fn GateCard(title: &'static str, lead: &'static str, children: Children) -> impl IntoView {
     view! {
         <div class="gate">
             <div class="gate-head">{brand()} <ThemeToggle /></div>

@@ -28,7 +28,9 @@ pub(crate) fn PolicySelect(active: Memo<Option<PolicyView>>) -> impl IntoView {
     Effect::new(move || {
         let active = active.get();
         let is_known = active.is_none_or(|active| {
-            policies.with_untracked(|known| known.iter().any(|one| one.id == active.id && one.digest == active.digest))
+            policies.with_untracked(|known| {
+                known.iter().any(|one| one.id == active.id && one.digest == active.digest)
+            })
         });
         if !is_known {
             load();

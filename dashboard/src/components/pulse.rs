@@ -58,9 +58,16 @@ fn chart(overview: &Overview) -> impl IntoView + use<> {
 }
 
 fn figures(overview: &Overview) -> impl IntoView + use<> {
-    let failed = share(overview.failures, overview.requests).map_or_else(|| "none failed".to_owned(), |share| {
-        if overview.failures == 0 { "none failed".to_owned() } else { format!("{} failed", percent(share)) }
-    });
+    let failed = share(overview.failures, overview.requests).map_or_else(
+        || "none failed".to_owned(),
+        |share| {
+            if overview.failures == 0 {
+                "none failed".to_owned()
+            } else {
+                format!("{} failed", percent(share))
+            }
+        },
+    );
     let cached = share(overview.tokens.input_cached, overview.tokens.input)
         .map(|share| format!("{} cached", percent(share)));
     let reasoning = share(overview.tokens.reasoning, overview.tokens.output)

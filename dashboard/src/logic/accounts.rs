@@ -78,7 +78,9 @@ pub(crate) fn subtitle(account: &AccountView) -> String {
 /// A plan as people write it: `plus` → `Plus`.
 pub(crate) fn plan_word(plan: &str) -> String {
     let mut letters = plan.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
 /// Failures on the account's side, as a share of its requests.

@@ -82,12 +82,12 @@ pub(crate) fn check_auth_json(text: &str) -> Result<(), String> {
     }
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Ok(_) => Ok(()),
-        Err(error) if error.is_eof() => Err("The text ends too early: part of the file is missing.".to_owned()),
-        Err(error) => Err(format!(
-            "This is not valid JSON: look at line {}, column {}.",
-            error.line(),
-            error.column()
-        )),
+        Err(error) if error.is_eof() => {
+            Err("The text ends too early: part of the file is missing.".to_owned())
+        }
+        Err(error) => {
+            Err(format!("This is not valid JSON: look at line {}, column {}.", error.line(), error.column()))
+        }
     }
 }
 

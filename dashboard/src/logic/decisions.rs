@@ -209,10 +209,12 @@ pub(crate) fn unranked_note(candidate: &CandidateView) -> Option<String> {
 ///
 /// Scores of one sign are measured from zero, so that twice the score is twice the bar; mixed ones from the lowest.
 pub(crate) fn score_bars(candidates: &[CandidateView]) -> Vec<Option<f64>> {
-    let scores = || candidates.iter().filter_map(|candidate| candidate.score).filter(|score| score.is_finite());
+    let scores =
+        || candidates.iter().filter_map(|candidate| candidate.score).filter(|score| score.is_finite());
     let lowest = scores().fold(f64::INFINITY, f64::min);
     let highest = scores().fold(f64::NEG_INFINITY, f64::max);
-    let (from, to) = if lowest >= 0.0 { (0.0, highest) } else { (lowest - (highest - lowest) * 0.1, highest) };
+    let (from, to) =
+        if lowest >= 0.0 { (0.0, highest) } else { (lowest - (highest - lowest) * 0.1, highest) };
     let bar = |score: f64| if to > from { ((score - from) / (to - from)).clamp(0.0, 1.0) } else { 1.0 };
     candidates.iter().map(|candidate| candidate.score.filter(|score| score.is_finite()).map(bar)).collect()
 }

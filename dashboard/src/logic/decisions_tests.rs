@@ -119,10 +119,7 @@ fn a_second_try_says_what_happened_to_the_first() {
 fn the_only_one_is_said_to_be_the_only_one() {
     let only = ranking(vec![candidate("anna", Some(1), None), candidate("ben", None, None)]);
     let view = decision("completed", vec![only], vec![attempt("anna", "completed")]);
-    assert_eq!(
-        headline(&view),
-        "anna served this request: it was the only account that could take it."
-    );
+    assert_eq!(headline(&view), "anna served this request: it was the only account that could take it.");
 }
 
 #[test]
@@ -169,7 +166,8 @@ fn the_runner_up_is_measured_only_with_scores() {
 
 #[test]
 fn the_explanation_is_about_the_ranking_that_mattered() {
-    let mut second = ranking(vec![candidate("ben", Some(1), Some(0.6)), candidate("cleo", Some(2), Some(0.2))]);
+    let mut second =
+        ranking(vec![candidate("ben", Some(1), Some(0.6)), candidate("cleo", Some(2), Some(0.2))]);
     second.reason = "only one left".to_owned();
     let mut attempts = vec![attempt("anna", "usage_limit_reached"), attempt("ben", "completed")];
     attempts[1].ranking = 1;

@@ -27,7 +27,8 @@ pub(crate) fn AccountPage() -> impl IntoView {
     let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
     let loader = Loader::new(move || id.get(), |id: String| async move { api::account(&id).await });
     follow(desk, id, loader);
-    let name = Signal::derive(move || loader.ready().map_or_else(|| "Account".to_owned(), |one| one.account.name));
+    let name =
+        Signal::derive(move || loader.ready().map_or_else(|| "Account".to_owned(), |one| one.account.name));
     let has_account = Memo::new(move |_| loader.ready().is_some());
     view! {
         <nav class="crumbs" aria-label="Breadcrumb">

@@ -20,7 +20,8 @@ pub(crate) fn AccountActions(loader: Loader<AccountDetail>) -> impl IntoView {
     let is_renaming = RwSignal::new(false);
     let is_deleting = RwSignal::new(false);
     let account = Memo::new(move |_| loader.ready().map(|detail| detail.account));
-    let is_paused = Memo::new(move |_| account.get().is_some_and(|one| one.state == AccountStateView::Paused));
+    let is_paused =
+        Memo::new(move |_| account.get().is_some_and(|one| one.state == AccountStateView::Paused));
     let pause = move |_| {
         let paused = !is_paused.get_untracked();
         let done = if paused { "Paused. Running requests finish." } else { "Resumed." };
@@ -130,7 +131,7 @@ fn Delete(loader: Loader<AccountDetail>, is_open: RwSignal<bool>) -> impl IntoVi
         spawn_local(async move {
             match api::delete_account(&account.id).await {
                 Ok(()) => {
-                    desk.live.refresh();
+                    desk.live.forget_account(&account.id);
                     desk.toasts.good(format!("Deleted {}.", account.name));
                     navigate("/", NavigateOptions::default());
                 }

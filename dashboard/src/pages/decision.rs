@@ -94,10 +94,19 @@ fn facts(view: &DecisionView, desk: Desk) -> impl IntoView + use<> {
     let at = summary.at;
     let when = move || ago(at, desk.clock.now());
     let status = summary.status.map_or_else(|| UNKNOWN.to_owned(), |status| status.to_string());
-    let edits = if view.edits.is_empty() { "passed through untouched".to_owned() } else { view.edits.join(", ") };
-    let tokens = view.usage.map_or_else(|| UNKNOWN.to_owned(), |usage| {
-        format!("{} in, {} cached, {} out", count(usage.input), count(usage.input_cached), count(usage.output))
-    });
+    let edits =
+        if view.edits.is_empty() { "passed through untouched".to_owned() } else { view.edits.join(", ") };
+    let tokens = view.usage.map_or_else(
+        || UNKNOWN.to_owned(),
+        |usage| {
+            format!(
+                "{} in, {} cached, {} out",
+                count(usage.input),
+                count(usage.input_cached),
+                count(usage.output)
+            )
+        },
+    );
     let session = view.session.clone().unwrap_or_else(|| UNKNOWN.to_owned());
     let kind = if view.streaming { "stream" } else { "one answer" };
     view! {

@@ -52,7 +52,11 @@ fn reload_when_moved(desk: Desk, reload: impl Fn() + 'static) {
         live.with_untracked(|overview| {
             overview.as_ref().map(|overview| {
                 let newest = overview.recent.first();
-                (newest.map(|one| (one.request_id.clone(), one.outcome.clone())), overview.requests, overview.in_flight)
+                (
+                    newest.map(|one| (one.request_id.clone(), one.outcome.clone())),
+                    overview.requests,
+                    overview.in_flight,
+                )
             })
         })
     });
@@ -70,7 +74,11 @@ fn AccountFilter(account: RwSignal<String>) -> impl IntoView {
     let live = Desk::get().live.overview();
     let names = Memo::new(move |_| {
         live.with(|overview| {
-            overview.iter().flat_map(|overview| &overview.accounts).map(|one| (one.id.clone(), one.name.clone())).collect::<Vec<_>>()
+            overview
+                .iter()
+                .flat_map(|overview| &overview.accounts)
+                .map(|one| (one.id.clone(), one.name.clone()))
+                .collect::<Vec<_>>()
         })
     });
     let options = move || {

@@ -30,12 +30,16 @@ enum Picture {
 pub(crate) fn OverviewPage() -> impl IntoView {
     let desk = Desk::get();
     let overview = desk.live.overview();
-    let picture = Memo::new(move |_| overview.with(|overview| match overview {
-        None => Picture::Waiting,
-        Some(overview) if overview.accounts.is_empty() => Picture::NoAccounts,
-        Some(_) => Picture::Pool,
-    }));
-    let policy = Memo::new(move |_| overview.with(|overview| overview.as_ref().map(|overview| overview.policy.clone())));
+    let picture = Memo::new(move |_| {
+        overview.with(|overview| match overview {
+            None => Picture::Waiting,
+            Some(overview) if overview.accounts.is_empty() => Picture::NoAccounts,
+            Some(_) => Picture::Pool,
+        })
+    });
+    let policy = Memo::new(move |_| {
+        overview.with(|overview| overview.as_ref().map(|overview| overview.policy.clone()))
+    });
     view! {
         <div class="page-head">
             <Title text="Overview".to_owned() />
@@ -54,9 +58,11 @@ fn Pool() -> impl IntoView {
     let desk = Desk::get();
     let live = desk.live.overview();
     let overview = Memo::new(move |_| live.get());
-    let recent = Memo::new(move |_| live.with(|overview| {
-        overview.iter().flat_map(|overview| &overview.recent).take(SHOWN).cloned().collect::<Vec<_>>()
-    }));
+    let recent = Memo::new(move |_| {
+        live.with(|overview| {
+            overview.iter().flat_map(|overview| &overview.recent).take(SHOWN).cloned().collect::<Vec<_>>()
+        })
+    });
     let has_recent = Memo::new(move |_| recent.with(|recent| !recent.is_empty()));
     view! {
         <Pulse overview=overview />

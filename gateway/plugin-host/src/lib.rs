@@ -28,5 +28,3 @@ pub use policy::WasmPolicy;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)] #[path = "../../scheduler/src/corpus.rs"] mod corpus_interim;
-#[cfg(test)] use gateway_scheduler::{AccountProfile, AccountRef, Candidate, Health, RankInput, RequestInfo, Roster};

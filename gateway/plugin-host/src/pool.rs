@@ -75,6 +75,12 @@ impl Pool {
     pub(crate) fn alive(&self) -> usize {
         self.shelf.lock().alive
     }
+
+    #[cfg(test)]
+    pub(crate) fn lent(&self) -> usize {
+        let shelf = self.shelf.lock();
+        shelf.alive - shelf.idle.len()
+    }
 }
 
 impl Drop for Place<'_> {

@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// How often the clock is read, in operations; reading it costs as much as a few of them.
-const OPERATIONS_BETWEEN_LOOKS: u64 = 128;
+const OPERATIONS_BETWEEN_LOOKS: u64 = 32;
 
 /// A call runs as long as this lives.
 pub(crate) struct Running(());

@@ -104,12 +104,21 @@ fn is_limit(error: &EvalAltResult) -> bool {
     matches!(error, EvalAltResult::ErrorTooManyOperations(_) | EvalAltResult::ErrorTerminated(..))
 }
 
+/// Where an author finds the words.
+const LIST_OF_WORDS: &str = "policies/README.md lists them";
+
 fn describe(error: &EvalAltResult) -> String {
     match error {
         EvalAltResult::ErrorTerminated(..) => "it ran out of time".to_owned(),
         EvalAltResult::ErrorTooManyOperations(_) => "it ran out of operations".to_owned(),
         EvalAltResult::ErrorRuntime(thrown, _) => format!("it threw: {thrown}"),
-        EvalAltResult::ErrorFunctionNotFound(call, _) => unknown_word(call),
+        EvalAltResult::ErrorFunctionNotFound(call, _) => {
+            format!("there is no function {call}; {LIST_OF_WORDS}")
+        }
+        EvalAltResult::ErrorDotExpr(text, _) if text.starts_with("Unknown property") => {
+            let property = text.split('\'').nth(1).unwrap_or_default();
+            format!("there is no property {property} here; {LIST_OF_WORDS}")
+        }
         other => {
             // The place is told apart from the message.
             let mut bare = other.to_string();
@@ -118,13 +127,5 @@ fn describe(error: &EvalAltResult) -> String {
             }
             bare
         }
-    }
-}
-
-/// Rhai calls a property `in_flight` a function `get$in_flight`.
-fn unknown_word(call: &str) -> String {
-    match call.strip_prefix("get$").map(|rest| rest.split(' ').next().unwrap_or(rest)) {
-        Some(property) => format!("there is no property {property} here; policies/README.md lists them"),
-        None => format!("there is no function {call}; policies/README.md lists them"),
     }
 }

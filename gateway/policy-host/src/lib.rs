@@ -16,5 +16,3 @@ pub use policy::{RhaiHost, RhaiPolicy};
 
 #[cfg(test)]
 mod tests;
-#[path = "../../scheduler/src/corpus.rs"] mod corpus_interim;
-use gateway_scheduler::{AccountProfile, AccountRef, Candidate, Health, RankInput, RequestInfo, Roster};

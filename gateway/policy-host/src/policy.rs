@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::corpus_interim::Corpus;
+use gateway_scheduler::corpus::Corpus;
 use gateway_scheduler::{
     PolicyError, PolicyLanguage, PolicyVersion, RankDecision, RankInput, RankingPolicy, Roster,
 };

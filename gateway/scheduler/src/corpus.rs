@@ -1,4 +1,4 @@
-//! Generated inputs for tests and benches: seeded, so that every run and every language sees the same ones.
+//! Generated inputs for admission, tests and benches: seeded, so every run and every language sees the same ones.
 //!
 //! Values sit on the edges on purpose: unknown, used up, beyond, equal scores, nobody free. Not for serving.
 

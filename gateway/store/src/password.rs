@@ -1,7 +1,7 @@
 //! Hashing of the admin password with Argon2id.
 //!
-//! Refuses: rules for passwords, storing them. Both functions are slow on purpose (some 50 ms and 19 MiB): call
-//! them where blocking is allowed (`spawn_blocking`), and never for more than a few callers at once.
+//! Refuses: rules for passwords, storing them. Both functions are slow on purpose (tens of milliseconds and
+//! 19 MiB): call them where blocking is allowed (`spawn_blocking`), and never for more than a few callers at once.
 
 use argon2::password_hash::{self, PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -19,7 +19,7 @@ const SALT_BYTES: usize = 16;
 #[error("the password cannot be hashed: {0}")]
 pub struct PasswordError(String);
 
-/// Hashes a password as a PHC string, which names its own parameters. Blocks for some 50 ms.
+/// Hashes a password as a PHC string, which names its own parameters. Blocks for tens of milliseconds.
 ///
 /// # Errors
 /// The system has no randomness to give.
@@ -37,7 +37,8 @@ fn hash_with(password: &str, salt: &[u8]) -> Result<String, password_hash::Error
 }
 
 /// Whether the password is the one that was hashed; a hash that cannot be read matches nothing. Works with the
-/// parameters the hash names, so older hashes stay valid. Blocks for some 50 ms.
+/// parameters the hash names, so older hashes stay valid. Blocks for tens
+/// of milliseconds.
 #[must_use]
 pub fn verify_password(password: &str, hash: &str) -> bool {
     PasswordHash::new(hash)

@@ -103,8 +103,8 @@ impl Candidates {
         Ok(self.sorted_by(plain.into_iter()))
     }
 
-    /// Weighted sum of named numbers, highest first. An unknown number adds nothing.
-    fn rank(&self, weights: &Map) -> Listed {
+    /// By a weighted sum of named numbers; an unknown number adds nothing.
+    fn sorted_by_weights(&self, weights: &Map) -> Listed {
         let mut terms = Vec::with_capacity(weights.len());
         for (name, weight) in weights {
             terms.push((named(name)?, number(weight)?));
@@ -264,7 +264,7 @@ fn register_sorting(engine: &mut Engine) {
     engine
         .register_fn("sorted_by", |list: &mut Candidates, scores: Column| list.sorted_by_column(&scores))
         .register_fn("sorted_by", |list: &mut Candidates, scores: Array| list.sorted_by_array(&scores))
-        .register_fn("rank", |list: &mut Candidates, weights: Map| list.rank(&weights))
+        .register_fn("sorted_by", |list: &mut Candidates, weights: Map| list.sorted_by_weights(&weights))
         .register_fn("min_by", |list: &mut Candidates, name: ImmutableString| list.ordered_by(&name, -1.0))
         .register_fn("max_by", |list: &mut Candidates, name: ImmutableString| list.ordered_by(&name, 1.0))
         .register_fn("round_robin", |list: &mut Candidates, seq: i64| list.round_robin(seq))

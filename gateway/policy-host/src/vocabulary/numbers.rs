@@ -1,4 +1,4 @@
-//! The numbers of a candidate by name: one table for properties, columns and `rank(#{..})` alike.
+//! The numbers of a candidate by name: one table for properties, columns and `sorted_by(#{..})` alike.
 
 use gateway_scheduler::Candidate;
 use rhai::Dynamic;

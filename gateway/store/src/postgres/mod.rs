@@ -12,10 +12,14 @@ mod ledger;
 mod refresh;
 mod settings;
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use gateway_core::ports::storage::StoreError;
 use gateway_domain::AccountId;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgTransaction};
-use sqlx::{Executor, PgPool};
+use sqlx::{Connection, Executor, PgPool};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{existing, not_opened, unavailable};
 use crate::{KeyRing, OpenError, StoreOptions, migrations};
@@ -42,21 +46,22 @@ impl PostgresStore {
     /// The server does not answer or refuses, or the database was written by a newer version.
     pub async fn open(url: &str, keys: KeyRing, options: &StoreOptions) -> Result<Self, OpenError> {
         let server: PgConnectOptions = url.parse().map_err(not_opened)?;
+        let server = server.application_name("switchyard");
+        let mut first = connect(&server, options.patience).await?;
+        // The migrator holds an advisory lock, so of several that start at once one does the work. The end of the
+        // session ends the lock, whatever came of it.
+        let migrated = migrations::run_postgres(&mut first).await;
+        let closed = first.close().await;
+        migrated?;
+        closed.map_err(not_opened)?;
+
         let pool = PgPoolOptions::new()
             .max_connections(options.connections.max(1))
             .acquire_timeout(options.patience)
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(SESSION).await.map(|_| ()) })
             })
-            .connect_with(server.application_name("switchyard"))
-            .await
-            .map_err(not_opened)?;
-        // The migrator holds an advisory lock, so of several that start at once one does the work.
-        if let Err(error) = migrate(&pool).await {
-            // Ends the session too, and with it the lock.
-            pool.close().await;
-            return Err(error);
-        }
+            .connect_lazy_with(server);
         Ok(Self { pool, keys })
     }
 
@@ -70,9 +75,28 @@ impl PostgresStore {
     }
 }
 
-async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
-    let mut connection = pool.acquire().await.map_err(not_opened)?;
-    Ok(migrations::run_postgres(&mut connection).await?)
+/// The first connection. A server that is only just starting, as beside us in a compose file, is waited for; the
+/// pool would do so too, but could not say afterwards what was wrong.
+async fn connect(server: &PgConnectOptions, patience: Duration) -> Result<PgConnection, OpenError> {
+    const PAUSE: Duration = Duration::from_millis(100);
+    let deadline = Instant::now() + patience;
+    loop {
+        match timeout_at(deadline, PgConnection::connect_with(server)).await {
+            Ok(Err(error)) if is_starting(&error) && Instant::now() + PAUSE < deadline => sleep(PAUSE).await,
+            Ok(done) => return done.map_err(not_opened),
+            Err(_) => {
+                return Err(OpenError::Unavailable(format!("the server did not answer within {patience:?}")));
+            }
+        }
+    }
+}
+
+fn is_starting(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+        sqlx::Error::Database(error) => error.is_transient_in_connect_phase(),
+        _ => false,
+    }
 }
 
 /// Locks an account's row against being changed or deleted, until commit.
@@ -101,4 +125,36 @@ async fn lock_names(tx: &mut PgConnection) -> Result<(), StoreError> {
 /// Whether a write broke this constraint.
 fn repeats(error: &sqlx::Error, constraint: &str) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some(constraint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(url: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyRing::load_or_create(&folder.path().join("key")).unwrap();
+        let options = StoreOptions { patience: Duration::from_millis(150), ..StoreOptions::default() };
+        PostgresStore::open(url, keys, &options).await.err().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_waited_for_and_then_named_as_such() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let told = refused(&format!("postgres://me:hunter2@{free}/sy?sslmode=disable")).await;
+        assert!(told.contains("refused") && !told.contains("hunter2"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_given_up() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let told = refused(&format!("postgres://me:hunter2@{}/sy", silent.local_addr().unwrap())).await;
+        assert!(told.contains("did not answer within 150ms"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_broken_url_is_not_repeated() {
+        let told = refused("postgres://me:hunter2@db:port/sy").await;
+        assert!(told.contains("not understood") && !told.contains("hunter2"), "{told}");
+    }
 }

@@ -134,6 +134,8 @@ fn repeats(error: &sqlx::Error, column: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{ConnectOptions, Executor};
+
     use super::*;
 
     async fn store(path: &Path) -> SqliteStore {
@@ -153,6 +155,23 @@ mod tests {
         assert_eq!(journal, "wal");
         assert_eq!(pragma("PRAGMA synchronous").await, 2, "FULL: in WAL mode each commit is synced");
         assert_eq!(pragma("PRAGMA foreign_keys").await, 1);
+    }
+
+    /// Another process that is just making the same file: it holds the lock that the switch to WAL needs.
+    #[tokio::test]
+    async fn a_file_that_is_being_made_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.db");
+        let new = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut other = new.connect().await.unwrap();
+        other.execute("CREATE TABLE something (here); BEGIN IMMEDIATE").await.unwrap();
+        let opening = tokio::spawn(async move { store(&path).await });
+        sleep(Duration::from_millis(50)).await;
+        assert!(!opening.is_finished(), "opened in spite of the lock");
+        other.execute("COMMIT").await.unwrap();
+        let store = opening.await.unwrap();
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
+        assert_eq!(journal, "wal");
     }
 
     #[tokio::test]

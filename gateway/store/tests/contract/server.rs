@@ -56,6 +56,10 @@ impl Server {
         if connection.execute(AssertSqlSafe(english)).await.is_err() {
             connection.execute(AssertSqlSafe(plain)).await.unwrap();
         }
+        // Defaults of an operator who wants it otherwise.
+        for default in ["default_transaction_isolation = 'serializable'", "synchronous_commit = off"] {
+            connection.execute(AssertSqlSafe(format!("ALTER DATABASE {name} SET {default}"))).await.unwrap();
+        }
         url(self.port, &name)
     }
 }
