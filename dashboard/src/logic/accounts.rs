@@ -164,7 +164,33 @@ fn urgency(state: AccountStateView) -> u8 {
 }
 
 fn by_name(left: &AccountView, right: &AccountView) -> Ordering {
-    left.name.to_lowercase().cmp(&right.name.to_lowercase()).then_with(|| left.id.cmp(&right.id))
+    let (lower_left, lower_right) = (left.name.to_lowercase(), right.name.to_lowercase());
+    natural(&lower_left, &lower_right).then_with(|| left.id.cmp(&right.id))
+}
+
+/// `codex-2` before `codex-10`: runs of digits are compared as numbers.
+fn natural(mut left: &str, mut right: &str) -> Ordering {
+    loop {
+        let ((left_text, left_digits, left_rest), (right_text, right_digits, right_rest)) =
+            (leading(left), leading(right));
+        let order = left_text
+            .cmp(right_text)
+            .then_with(|| left_digits.len().cmp(&right_digits.len()))
+            .then_with(|| left_digits.cmp(right_digits));
+        if order != Ordering::Equal || (left_rest.is_empty() && right_rest.is_empty()) {
+            return order.then_with(|| left_rest.cmp(right_rest));
+        }
+        (left, right) = (left_rest, right_rest);
+    }
+}
+
+/// The text up to the first digit, the digits without leading zeros, and the rest.
+fn leading(name: &str) -> (&str, &str, &str) {
+    let digits_at = name.find(|letter: char| letter.is_ascii_digit()).unwrap_or(name.len());
+    let (text, tail) = name.split_at(digits_at);
+    let digits_end = tail.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(tail.len());
+    let (digits, rest) = tail.split_at(digits_end);
+    (text, digits.trim_start_matches('0'), rest)
 }
 
 #[cfg(test)]
@@ -253,6 +279,13 @@ mod tests {
             assert_eq!(SortBy::from_key(by.key()), by);
         }
         assert_eq!(SortBy::from_key("gone"), SortBy::Name);
+    }
+
+    #[test]
+    fn numbers_in_names_count_as_numbers() {
+        let mut names = ["codex-10", "codex-2", "codex", "codex-2b", "codex-007", "b1", "a-1-9", "a-1-10"];
+        names.sort_by(|left, right| natural(left, right));
+        assert_eq!(names, ["a-1-9", "a-1-10", "b1", "codex", "codex-2", "codex-2b", "codex-007", "codex-10"]);
     }
 
     #[test]

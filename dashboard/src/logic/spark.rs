@@ -2,6 +2,8 @@
 //!
 //! Paths are attributes, so the page's content security policy has nothing to refuse.
 
+use std::fmt::Write as _;
+
 use gateway_api::RatePoint;
 
 /// The chart's own units; the element stretches them to its size.
@@ -62,18 +64,33 @@ fn as_f64(place: usize) -> f64 {
     place as f64
 }
 
-/// A line through the points whose curves stay between neighbours: a horizontal tangent at each point never
-/// overshoots, so the chart cannot show less than zero or more than the peak.
+/// A smooth line through the points that never leaves the room between neighbours (Fritsch and Carlson's
+/// tangents), so the chart cannot show less than zero or more than the peak.
 fn smooth(points: &[(f64, f64)]) -> String {
     let Some(((x, y), rest)) = points.split_first() else { return String::new() };
+    let slopes: Vec<f64> = points.iter().zip(rest).map(|(left, right)| slope(*left, *right)).collect();
+    let inner = slopes.iter().zip(slopes.iter().skip(1)).map(|(left, right)| tangent(*left, *right));
+    let mut tangents = inner.chain([0.0]);
     let mut path = format!("M{x:.1} {y:.1}");
-    let (mut left, mut level) = (*x, *y);
+    let (mut last, mut leaving) = ((*x, *y), 0.0);
     for (x, y) in rest {
-        let middle = f64::midpoint(left, *x);
-        path.push_str(&format!("C{middle:.1} {level:.1} {middle:.1} {y:.1} {x:.1} {y:.1}"));
-        (left, level) = (*x, *y);
+        let arriving = tangents.next().unwrap_or(0.0);
+        let third = (x - last.0) / 3.0;
+        let (first, second) = (last.1 + leaving * third, y - arriving * third);
+        let _written =
+            write!(path, "C{:.1} {first:.1} {:.1} {second:.1} {x:.1} {y:.1}", last.0 + third, x - third);
+        (last, leaving) = ((*x, *y), arriving);
     }
     path
+}
+
+fn slope(left: (f64, f64), right: (f64, f64)) -> f64 {
+    (right.1 - left.1) / (right.0 - left.0)
+}
+
+/// Level at a peak or a valley, the harmonic mean of both sides elsewhere.
+fn tangent(left: f64, right: f64) -> f64 {
+    if left * right <= 0.0 { 0.0 } else { 2.0 * left * right / (left + right) }
 }
 
 /// The chart in words, for those who do not see it.
@@ -137,6 +154,27 @@ mod tests {
         let drawn = spark(&rate);
         assert_eq!(drawn.failures, "M600.0 120V112.0");
         assert!(spark(&points(&[1])).line.ends_with(" 91.5"), "{}", spark(&points(&[1])).line);
+    }
+
+    #[test]
+    fn the_line_never_leaves_the_room_between_its_points() {
+        let drawn = spark(&points(&[0, 0, 9, 9, 3, 4, 100, 0, 0, 57, 0]));
+        let numbers: Vec<f64> = drawn
+            .line
+            .split(['M', 'C', ' '])
+            .filter(|text| !text.is_empty())
+            .map(|text| text.parse().unwrap())
+            .collect();
+        let heights: Vec<f64> = numbers.iter().skip(1).step_by(2).copied().collect();
+        assert_eq!(heights.len(), 1 + 10 * 3);
+        let mut left = heights[0];
+        for curve in heights[1..].chunks(3) {
+            let right = curve[2];
+            for height in curve {
+                assert!((left.min(right) - 0.05..=left.max(right) + 0.05).contains(height), "{curve:?}");
+            }
+            left = right;
+        }
     }
 
     #[test]

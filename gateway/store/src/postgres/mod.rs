@@ -24,10 +24,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::error::{existing, not_opened, unavailable};
 use crate::{KeyRing, OpenError, StoreOptions, migrations};
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-
 /// What this code relies on, whatever the server's defaults are: a commit that returned is on the disk (stricter
-/// settings stay), and a statement sees what others have committed.
+/// settings stay), and each statement sees what others have committed, so that waiting for a lock is enough.
 const SESSION: &str = "
     SELECT set_config('default_transaction_isolation', 'read committed', false),
            CASE WHEN current_setting('synchronous_commit') = 'off'
@@ -71,7 +69,7 @@ impl PostgresStore {
     }
 
     async fn begin(&self) -> Result<PgTransaction<'static>, StoreError> {
-        self.pool.begin_with(BEGIN).await.map_err(unavailable)
+        self.pool.begin().await.map_err(unavailable)
     }
 }
 

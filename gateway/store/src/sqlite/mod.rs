@@ -170,7 +170,8 @@ mod tests {
         assert!(!opening.is_finished(), "opened in spite of the lock");
         other.execute("COMMIT").await.unwrap();
         let store = opening.await.unwrap();
-        let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
+        let journal: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
         assert_eq!(journal, "wal");
     }
 
