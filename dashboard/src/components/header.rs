@@ -123,7 +123,14 @@ fn SignOut() -> impl IntoView {
         });
     };
     view! {
-        <button type="button" class="icon-button" data-testid="sign-out" aria-label="Sign out" title="Sign out" on:click=leave>
+        <button
+            type="button"
+            class="icon-button"
+            data-testid="sign-out"
+            aria-label="Sign out"
+            title="Sign out"
+            on:click=leave
+        >
             {icon(Icon::Leave)}
         </button>
     }

@@ -80,7 +80,8 @@ fn account(detail: &AccountDetail, desk: Desk) -> impl IntoView + use<> {
                 <h2 id="recent-title">"Requests it served last"</h2>
             </div>
             {if recent.is_empty() {
-                empty("No recent requests", "What this account serves appears here, as long as the gateway remembers it.").into_any()
+                empty("No recent requests", "What this account serves appears here, while the gateway remembers it.")
+                    .into_any()
             } else {
                 let recent = Signal::derive(move || recent.clone());
                 let now = Signal::derive(move || desk.clock.now());

@@ -79,7 +79,9 @@ fn Pool() -> impl IntoView {
             </div>
             <Show
                 when=move || has_recent.get()
-                fallback=|| empty("No requests yet", "Point a client at this gateway; its requests appear here as they come.")
+                fallback=|| {
+                    empty("No requests yet", "Point a client at this gateway; its requests appear here as they come.")
+                }
             >
                 <DecisionTable decisions=recent now=Signal::derive(move || desk.clock.now()) caption="Latest decisions" />
             </Show>

@@ -14,8 +14,11 @@ mod routes;
 mod serve;
 mod sessions;
 
+pub use admin::keys::new_client_key;
+pub use admin::session::PASSWORD_SETTING;
 pub use metrics::Metrics;
 pub use serve::{ServeError, serve};
+pub use sessions::{HashFailed, PasswordError, hash_password};
 
 use std::sync::Arc;
 

@@ -56,7 +56,29 @@ struct WrongPasswords {
 /// Hashing failed, which it does only when the machine is out of memory or entropy.
 #[derive(Debug, thiserror::Error)]
 #[error("the password could not be processed")]
-pub(crate) struct HashFailed;
+pub struct HashFailed;
+
+/// Hashes a password for [`crate::PASSWORD_SETTING`], after checking its length.
+///
+/// # Errors
+/// It is too short or too long, or the machine is out of memory or entropy.
+pub async fn hash_password(password: String) -> Result<Secret, PasswordError> {
+    if !PASSWORD_BYTES.contains(&password.len()) {
+        return Err(PasswordError::Length);
+    }
+    Ok(HashingGate::default().hash(password).await?)
+}
+
+/// Why a password was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// Too short or too long.
+    #[error("a password has {} to {} bytes", PASSWORD_BYTES.start(), PASSWORD_BYTES.end())]
+    Length,
+    /// It could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashFailed),
+}
 
 impl HashingGate {
     /// Hashes a new password.

@@ -1,6 +1,7 @@
 //! The command line: what people type and what they are told. Printing is its job.
 
 mod account;
+mod key;
 mod serve;
 
 use std::path::PathBuf;
@@ -45,6 +46,12 @@ enum Command {
     /// Add and list accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Make and list client keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Set the dashboard's password
+    #[command(subcommand)]
+    Password(key::PasswordCommand),
     /// List every setting, with its default and its environment variable
     Settings,
     /// Rotate one account's tokens as told on standard input (started by `serve`)
@@ -76,6 +83,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let settings = settings(&cli.common, None)?;
             crate::telemetry::start(&settings);
             runtime(false)?.block_on(account::run(&settings, command))
+        }
+        Command::Key(command) => {
+            let settings = settings(&cli.common, None)?;
+            runtime(false)?.block_on(key::run(&settings, command))
+        }
+        Command::Password(command) => {
+            let settings = settings(&cli.common, None)?;
+            runtime(false)?.block_on(key::set_password(&settings, command))
         }
         Command::Settings => {
             list_settings();

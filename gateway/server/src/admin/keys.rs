@@ -6,12 +6,12 @@ use gateway_api::{ClientKeyCreate, ClientKeyCreated, ClientKeyView};
 use gateway_core::accounts::check_name;
 use gateway_core::ports::{ClientKey, StoreError};
 use gateway_core::stage::{KEY_PREFIX, hash_client_key};
-use gateway_domain::ClientKeyId;
+use gateway_domain::{ClientKeyId, Timestamp};
 use http::StatusCode;
 
 use super::error::{Body, Refusal};
 use crate::AppState;
-use crate::sessions::random_token;
+use crate::sessions::{HashFailed, random_token};
 
 /// How much of a key is kept in clear, to recognise it.
 const HINT_CHARS: usize = 10;
@@ -27,15 +27,8 @@ pub(crate) async fn create(
     Body(wanted): Body<ClientKeyCreate>,
 ) -> Result<(StatusCode, Json<ClientKeyCreated>), Refusal> {
     let label = check_name(&wanted.label).map_err(|error| Refusal::field("label", error.to_string()))?;
-    let token = random_token().map_err(|error| Refusal::internal(error.to_string()))?;
-    let key = format!("{KEY_PREFIX}{token}");
-    let kept = ClientKey {
-        id: ClientKeyId::generate(),
-        label: label.to_owned(),
-        hint: key.chars().take(HINT_CHARS).collect(),
-        hash: hash_client_key(&key),
-        created_at: state.gateway.now(),
-    };
+    let (key, kept) =
+        new_client_key(label, state.gateway.now()).map_err(|error| Refusal::internal(error.to_string()))?;
     let view = view(&kept);
     state.gateway.add_client_key(kept).await.map_err(|error| match error {
         StoreError::NameTaken => Refusal::field("label", "a key with this label exists; choose another"),
@@ -43,6 +36,22 @@ pub(crate) async fn create(
     })?;
     tracing::info!(key.id = view.id, "client key made");
     Ok((StatusCode::CREATED, Json(ClientKeyCreated { key, view })))
+}
+
+/// A new key and what is kept of it. The label is checked by the caller.
+///
+/// # Errors
+/// The machine is out of entropy.
+pub fn new_client_key(label: &str, now: Timestamp) -> Result<(String, ClientKey), HashFailed> {
+    let key = format!("{KEY_PREFIX}{}", random_token()?);
+    let kept = ClientKey {
+        id: ClientKeyId::generate(),
+        label: label.to_owned(),
+        hint: key.chars().take(HINT_CHARS).collect(),
+        hash: hash_client_key(&key),
+        created_at: now,
+    };
+    Ok((key, kept))
 }
 
 /// `DELETE /keys/{id}`.

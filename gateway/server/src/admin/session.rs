@@ -16,7 +16,7 @@ use crate::peer::peer_of;
 use crate::sessions::{PASSWORD_BYTES, SESSION_IDLE};
 
 /// The setting that holds the password's hash.
-const PASSWORD_SETTING: &str = "admin_password";
+pub const PASSWORD_SETTING: &str = "admin_password";
 
 /// `GET /session`.
 pub(crate) async fn show(

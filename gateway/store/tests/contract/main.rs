@@ -1,6 +1,6 @@
 //! The contract of the storage ports: one table of cases, run against every implementation.
 //!
-//! A case knows nothing of the database behind its fixture. Each gets a database of its own; all that fail are
+//! A case knows nothing of the database behind its fixture. Each starts with an empty database (or schema); all that fail are
 //! reported by name. PostgreSQL is started from the installed binaries, once for the whole table.
 
 #![expect(
@@ -106,7 +106,7 @@ async fn sqlite_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_keeps_the_contract() {
     let server = Server::start().await;
-    run(async |number| Fixture::postgres(server.create_database(number).await)).await;
+    run(async |number| Fixture::postgres(server.empty(number).await)).await;
 }
 
 async fn run(make: impl AsyncFn(usize) -> Fixture) {
