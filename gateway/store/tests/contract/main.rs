@@ -1,6 +1,6 @@
 //! The contract of the storage ports: one table of cases, run against every implementation.
 //!
-//! A case knows nothing of the database behind its fixture. Each starts with an empty database (or schema); all that fail are
+//! A case knows nothing of the database behind its fixture. Each starts with nothing stored; all that fail are
 //! reported by name. PostgreSQL is started from the installed binaries, once for the whole table.
 
 #![expect(
