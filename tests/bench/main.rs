@@ -1,2 +1,68 @@
-//! Placeholder replaced by the benchmark.
-fn main() {}
+//! `bench`: the gateway measured beside a direct run, nginx and two relays, all on this machine.
+//!
+//! It reports and never judges by its exit code: a benchmark on a shared machine is no test. Every part whose CPU is
+//! counted runs as a process of its own; this one generates the load.
+
+mod field;
+mod lab;
+mod load;
+mod measure;
+mod memory;
+mod nginx;
+mod options;
+mod process;
+mod ranking;
+mod relay;
+mod report;
+mod streams;
+mod throughput;
+mod turns;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::field::Field;
+use crate::options::{Options, Role};
+use crate::report::{Findings, say};
+
+fn main() -> Result<()> {
+    match Role::parse(std::env::args().skip(1))? {
+        Role::Bench(options) => runtime(Threads::One)?.block_on(bench(&options)),
+        Role::Lab(options) => runtime(Threads::PerCore)?.block_on(lab::run(options)),
+        Role::Relay(options) => runtime(Threads::PerCore)?.block_on(relay::run(options)),
+    }
+}
+
+enum Threads {
+    /// The load generator: cheap wake-ups, and the other core stays with what is measured.
+    One,
+    /// Servers, as they would run.
+    PerCore,
+}
+
+fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime> {
+    let mut builder = match threads {
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
+        Threads::PerCore => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build().context("start the runtime")
+}
+
+async fn bench(options: &Options) -> Result<()> {
+    say("starting the lab, the relays, nginx and the gateway");
+    let mut field = Field::start().await?;
+    // Memory first: traffic leaves a heap behind that would hide what an open stream costs.
+    let memory = memory::run(&field).await?;
+    let throughput = throughput::run(&mut field, options.pace()).await?;
+    let streams = streams::run(&field, options.pace()).await?;
+    drop(field);
+    let ranking = ranking::run(options.pace())?;
+    let mut findings = Findings { memory, throughput, streams, ranking, goals: Vec::new() };
+    findings.judge();
+    findings.print();
+    if let Some(path) = &options.json {
+        let text = serde_json::to_vec_pretty(&json!(findings)).context("write the findings as JSON")?;
+        std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gateway_app::{Refreshing, Running, Settings};
-use gateway_core::ports::Clock;
-use gateway_domain::Timestamp;
+use gateway_core::decisions::DecisionState;
+use gateway_core::ports::{Clock, SettlementRecord};
+use gateway_domain::{RequestId, Timestamp};
 use gateway_lab::{Lab, LabClock, LabConfig};
+use gateway_store::{KeyRing, Store, StoreOptions};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::{Answer, Metrics, eventually};
 
 /// The lab's clock as the gateway's.
 struct SharedClock(LabClock);
@@ -73,9 +77,7 @@ impl InProcess {
         settings.oauth_url = lab.base_url().to_owned();
         settings.shutdown_grace = Duration::from_secs(5);
         adjust(&mut settings);
-        let listener = TcpListener::bind(settings.listen).await?;
-        let clock = Arc::new(SharedClock(lab.clock().clone()));
-        let running = gateway_app::start(&settings, listener, clock, Refreshing::InProcess).await?;
+        let running = run(&lab, &settings).await?;
         let url = format!("http://{}", running.address);
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
         Ok(Self { lab, running, url, http, settings, folder, lab_stop })
@@ -110,6 +112,77 @@ impl InProcess {
         Ok(request.headers(headers).body(body).send().await?)
     }
 
+    /// Sends a turn to `/v1/responses` and reads the whole answer.
+    ///
+    /// # Errors
+    /// No whole answer came.
+    pub async fn ask(&self, body: &Value) -> Result<Answer> {
+        Answer::read(self.post(body).await?).await
+    }
+
+    /// What was decided for the request of an answer.
+    ///
+    /// # Errors
+    /// The answer names no request, or nothing was decided for it.
+    pub fn decision(&self, headers: &HeaderMap) -> Result<DecisionState> {
+        let id = headers.get("x-request-id").context("no x-request-id")?.to_str()?;
+        let decision = self.running.gateway.decisions().find(&RequestId::parse(id)?);
+        Ok(decision.with_context(|| format!("no decision of {id}"))?.snapshot())
+    }
+
+    /// The metrics now.
+    ///
+    /// # Errors
+    /// They are not served, or not readable.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        Metrics::read(&self.http.get(format!("{}/metrics", self.url)).send().await?.text().await?)
+    }
+
+    /// A further handle on this gateway's database.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn store(&self) -> Result<Store> {
+        let keys = KeyRing::load_or_create(&self.settings.key_file())?;
+        Ok(gateway_store::open(&self.settings.database, keys, &StoreOptions::default()).await?)
+    }
+
+    /// The settlements of the ledger, the newest first, once there are this many.
+    ///
+    /// # Errors
+    /// They are not written in time.
+    pub async fn settlements(&self, count: usize) -> Result<Vec<SettlementRecord>> {
+        let store = self.store().await?;
+        let ledger = store.ledger();
+        let written = eventually(&format!("{count} settlements in the ledger"), async || {
+            let newest = ledger.newest(10_000).await?;
+            Ok((newest.len() >= count).then_some(newest))
+        });
+        let written = written.await;
+        store.close().await;
+        written
+    }
+
+    /// A second gateway on the same database and lab.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn another(&self) -> Result<Running> {
+        run(&self.lab, &self.settings).await
+    }
+
+    /// Ends the gateway and starts it again on what it stored. The lab goes on.
+    ///
+    /// # Errors
+    /// Something was left over, or it does not start again.
+    pub async fn restarted(self) -> Result<Self> {
+        let Self { lab, running, http, settings, folder, lab_stop, .. } = self;
+        stop_and_check(running).await?;
+        let running = run(&lab, &settings).await?;
+        let url = format!("http://{}", running.address);
+        Ok(Self { lab, running, url, http, settings, folder, lab_stop })
+    }
+
     /// The folder of this gateway.
     #[must_use]
     pub fn folder(&self) -> &std::path::Path {
@@ -121,14 +194,25 @@ impl InProcess {
     /// # Errors
     /// A lease or a request was left over.
     pub async fn stop(self) -> Result<()> {
-        let gateway = self.running.gateway.clone();
-        self.running.stop().await;
-        let leases = gateway.with_pool(gateway_scheduler::Pool::in_flight);
-        let requests = gateway.with_traffic(|traffic| traffic.in_flight);
+        let checked = stop_and_check(self.running).await;
         self.lab_stop.cancel();
         self.lab.stopped().await;
-        ensure!(leases == 0, "{leases} leases were never given back");
-        ensure!(requests == 0, "{requests} requests were never settled");
-        Ok(())
+        checked
     }
+}
+
+async fn run(lab: &Lab, settings: &Settings) -> Result<Running> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    let clock = Arc::new(SharedClock(lab.clock().clone()));
+    Ok(gateway_app::start(settings, listener, clock, Refreshing::InProcess).await?)
+}
+
+async fn stop_and_check(running: Running) -> Result<()> {
+    let gateway = running.gateway.clone();
+    running.stop().await;
+    let leases = gateway.with_pool(gateway_scheduler::Pool::in_flight);
+    let requests = gateway.with_traffic(|traffic| traffic.in_flight);
+    ensure!(leases == 0, "{leases} leases were never given back");
+    ensure!(requests == 0, "{requests} requests were never settled");
+    Ok(())
 }

@@ -3,13 +3,21 @@
 //! [`InProcess`] runs the gateway in the test's own process on the lab's virtual clock; [`Spawned`] runs the real
 //! binary, as a user would.
 
+mod admin;
+mod answer;
 mod in_process;
-mod sse;
+mod metrics;
 mod spawned;
+mod sse;
+mod wait;
 
+pub use admin::{Admin, PASSWORD};
+pub use answer::{Answer, OpenAiError};
 pub use in_process::InProcess;
+pub use metrics::Metrics;
 pub use spawned::{Spawned, binary, repository};
 pub use sse::{Event, events_of, read_events};
+pub use wait::eventually;
 
 use serde_json::{Value, json};
 

@@ -158,7 +158,7 @@ pub struct Failure {
     /// When the limit ends, if the upstream said so.
     pub resets_at: Option<Timestamp>,
     /// The status and code that the upstream, or an extension that refused, chose.
-    pub answer: Option<Answer>,
+    pub answer: Option<Box<Answer>>,
 }
 
 /// What the upstream answered, or what an extension wants answered, kept for callers that know its codes.
@@ -237,7 +237,7 @@ impl Failure {
     /// Keeps the answer of the upstream or of the extension.
     #[must_use]
     pub fn answered(mut self, answer: Answer) -> Self {
-        self.answer = Some(answer);
+        self.answer = Some(Box::new(answer));
         self
     }
 }

@@ -14,7 +14,7 @@ mod window;
 pub use account::{
     Account, AccountIdentity, AccountKind, AccountState, CredentialVersion, Credentials, SignInReason,
 };
-pub use failure::{Failure, FailureKind, Origin, Retry, Answer};
+pub use failure::{Answer, Failure, FailureKind, Origin, Retry};
 pub use id::{AccountId, ClientKeyId, IdError, ModelName, RequestId, SessionKey};
 pub use secret::Secret;
 pub use time::{Millis, Timestamp};

@@ -51,7 +51,7 @@ impl Corpus {
             // Some accounts cannot serve this model and are left out, so handles have gaps.
             if !self.one_in(9) {
                 list.push(self.candidate(&profile));
-                if self.one_in(6) {
+                if self.one_in(16) {
                     tried.push(profile.account);
                 }
             }

@@ -71,10 +71,7 @@ pub async fn serve(
     Ok(())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "connections are waited for by the graceful shutdown, not by the tracker"
-)]
+// Not on the tracker: the graceful shutdown waits for connections.
 fn spawn_connection(connection: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(connection);
 }

@@ -1,7 +1,6 @@
 //! Durable state on SQLite (embedded, the default) and PostgreSQL, behind the storage ports of `gateway-core`.
 //!
-//! Owns: the two implementations and their migrations, the sealing of secrets under a key file, the hashing of
-//! the admin password. Refuses: deciding what is stored or when, hot state, clocks, reading configuration.
+//! Owns: the two implementations, their migrations, and the sealing of secrets under a key file. Refuses: deciding what is stored or when, hot state, clocks, reading configuration.
 //!
 //! Both implementations keep one contract; `tests/contract` holds them to it. What they share is what is really
 //! the same (rows, sealing, names); queries are written twice, each in its own SQL.
@@ -11,7 +10,6 @@ mod files;
 mod keyring;
 mod migrations;
 mod naming;
-mod password;
 mod postgres;
 mod rows;
 mod seal;
@@ -25,7 +23,6 @@ use gateway_core::ports::storage::{AccountStore, ClientKeyStore, Ledger, Setting
 pub use error::OpenError;
 pub use files::private_folder;
 pub use keyring::{KeyFileError, KeyRing};
-pub use password::{PasswordError, hash_password, verify_password};
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 

@@ -1,17 +1,41 @@
 //! The API over real sockets, against the lab.
 
-use anyhow::Result;
-use gateway_lab::{LabClock, LabConfig};
-use switchyard_tests::{InProcess, read_events, turn};
+mod bad_input;
+mod routes;
+
+use anyhow::{Result, ensure};
+use gateway_lab::{LabAccount, LabClock, LabConfig};
+use switchyard_tests::{Event, InProcess, events_of, read_events, turn};
+
+/// When the clocks of these tests stand, in Unix seconds.
+const NOW: i64 = 1_800_000_000;
+
+/// A lab with this many equal accounts on a clock that stands still.
+fn lab(accounts: usize) -> LabConfig {
+    let names = ["ada", "grace", "edsger", "barbara", "tony"];
+    let accounts = names.iter().take(accounts).map(|name| LabAccount::new(name, "plus")).collect();
+    LabConfig::new(accounts, LabClock::fixed(NOW))
+}
+
+/// That the gateway still serves.
+async fn still_serves(gateway: &InProcess) -> Result<()> {
+    let answer = gateway.ask(&turn("are you there?")).await?;
+    ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
+    completed(&events_of(&answer.text())?)
+}
+
+/// That a stream came to its good end.
+fn completed(events: &[Event]) -> Result<()> {
+    let last = events.last().map(|event| event.name.as_str());
+    ensure!(last == Some("response.completed"), "the last event is {last:?}");
+    Ok(())
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_comes_back_whole() -> Result<()> {
-    let mut config = LabConfig::demo();
-    config.clock = LabClock::fixed(1_800_000_000);
-    let gateway = InProcess::start(config).await?;
+    let gateway = InProcess::start(lab(1)).await?;
     let response = gateway.post(&turn("hello")).await?;
     assert_eq!(response.status(), 200);
-    let events = read_events(response).await?;
-    assert_eq!(events.last().map(|event| event.name.as_str()), Some("response.completed"));
+    completed(&read_events(response).await?)?;
     gateway.stop().await
 }

@@ -100,8 +100,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 fn settings(common: &Common, listen: Option<String>) -> anyhow::Result<Settings> {
+    // The one place that reads the environment.
     let environment: Vec<(String, String)> = std::env::vars().collect();
     let overrides = Overrides {
         file: common.config.clone(),

@@ -16,6 +16,6 @@ use crate::ports::{Ledger, SettlementRecord};
 /// Starts all jobs on the gateway's tracker.
 pub fn start(gateway: &Arc<Gateway>, to_write: mpsc::Receiver<SettlementRecord>, ledger: Arc<dyn Ledger>) {
     let drained = gateway.drained.clone();
-    gateway.tracker.spawn(settlements::write(to_write, ledger, drained));
+    gateway.tracker.spawn(settlements::write(to_write, ledger, drained, settlements::PACE));
     gateway.tracker.spawn(maintain::run(gateway.clone()));
 }

@@ -12,10 +12,17 @@ use crate::ports::{Ledger, SettlementRecord};
 pub const MAX_QUEUED_SETTLEMENTS: usize = 65_536;
 /// Settlements written at once.
 const BATCH: usize = 500;
-/// How long a batch may gather.
-const GATHER: Duration = Duration::from_millis(200);
-/// The pause after a failed write.
-const RETRY: Duration = Duration::from_secs(1);
+/// The writer's pauses.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// How long a batch may gather.
+    gather: Duration,
+    /// The pause after a failed write.
+    retry: Duration,
+}
+
+/// The pace of a gateway that serves.
+pub(super) const PACE: Pace = Pace { gather: Duration::from_millis(200), retry: Duration::from_secs(1) };
 /// Tries of one batch while shutting down; before that it is tried for ever.
 const TRIES_WHEN_STOPPING: u32 = 5;
 
@@ -24,6 +31,7 @@ pub(super) async fn write(
     mut queue: mpsc::Receiver<SettlementRecord>,
     ledger: Arc<dyn Ledger>,
     stopping: CancellationToken,
+    pace: Pace,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
@@ -39,7 +47,7 @@ pub(super) async fn write(
         }
         if batch.len() < BATCH && !stopping.is_cancelled() {
             tokio::select! {
-                () = tokio::time::sleep(GATHER) => {}
+                () = tokio::time::sleep(pace.gather) => {}
                 () = stopping.cancelled() => {}
             }
             while batch.len() < BATCH
@@ -48,11 +56,16 @@ pub(super) async fn write(
                 batch.push(record);
             }
         }
-        write_batch(&*ledger, &mut batch, &stopping).await;
+        write_batch(&*ledger, &mut batch, &stopping, pace.retry).await;
     }
 }
 
-async fn write_batch(ledger: &dyn Ledger, batch: &mut Vec<SettlementRecord>, stopping: &CancellationToken) {
+async fn write_batch(
+    ledger: &dyn Ledger,
+    batch: &mut Vec<SettlementRecord>,
+    stopping: &CancellationToken,
+    pause: Duration,
+) {
     let records = std::mem::take(batch);
     let mut tries_left = TRIES_WHEN_STOPPING;
     while let Err(error) = ledger.append(records.clone()).await {
@@ -67,7 +80,7 @@ async fn write_batch(ledger: &dyn Ledger, batch: &mut Vec<SettlementRecord>, sto
             );
             return;
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -119,16 +132,19 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn everything_queued_is_written_once_though_the_database_stumbles() {
         let ledger = Arc::new(Flaky { fail: Mutex::new(3), ..Flaky::default() });
         let (queue, to_write) = mpsc::channel(MAX_QUEUED_SETTLEMENTS);
         let stopping = CancellationToken::new();
-        let job = tokio::spawn(write(to_write, ledger.clone(), stopping.clone()));
+        let pace = Pace { gather: Duration::from_millis(1), retry: Duration::from_millis(1) };
+        let job = tokio::spawn(write(to_write, ledger.clone(), stopping.clone(), pace));
         for id in 0..1_700 {
             queue.send(record(id)).await.unwrap();
         }
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        while ledger.written.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
         queue.send(record(1_700)).await.unwrap();
         stopping.cancel();
         job.await.unwrap();

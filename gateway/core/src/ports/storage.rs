@@ -1,7 +1,7 @@
 //! Durable state. Nothing here is called on the request path except through background jobs; what must not be
 //! lost (a rotated refresh token) is awaited before it is used.
 //!
-//! One contract suite (`gateway-store`'s `tests/contract.rs`) runs against every implementation.
+//! One contract suite (`gateway-store`'s `tests/contract`) runs against every implementation.
 
 use futures_util::future::BoxFuture;
 use gateway_domain::{

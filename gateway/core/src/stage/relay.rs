@@ -34,7 +34,7 @@ pub struct Reply {
 /// The answer in the form that was asked for.
 pub enum ReplyBody {
     /// Events.
-    Stream(RelayStream),
+    Stream(Box<RelayStream>),
     /// One response object.
     Whole(Bytes),
 }
@@ -64,7 +64,7 @@ pub(crate) fn stream(forwarded: Forwarded, settlement: Settlement) -> Reply {
         deadline,
         done: false,
     };
-    Reply { id, headers, body: ReplyBody::Stream(relay) }
+    Reply { id, headers, body: ReplyBody::Stream(Box::new(relay)) }
 }
 
 /// The answer as one object.

@@ -1,0 +1,119 @@
+//! What this program is told on its command line: to measure, or to be one of the measured processes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// What the process is.
+pub(crate) enum Role {
+    /// The one people start.
+    Bench(Options),
+    /// The simulated upstream.
+    Lab(LabOptions),
+    /// A relay to compare with.
+    Relay(RelayOptions),
+}
+
+/// How to measure.
+pub(crate) struct Options {
+    /// In about half a minute instead of four.
+    quick: bool,
+    /// Where the findings also go.
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What the lab process needs.
+pub(crate) struct LabOptions {
+    pub(crate) listen: SocketAddr,
+    pub(crate) accounts: usize,
+    /// Where it leaves one `auth.json` per account before it listens.
+    pub(crate) auth_dir: PathBuf,
+}
+
+/// What a relay process needs.
+pub(crate) struct RelayOptions {
+    pub(crate) listen: SocketAddr,
+    pub(crate) upstream: SocketAddr,
+    /// Whether it reads the routing fields and the end of the stream.
+    pub(crate) inspect: bool,
+}
+
+/// How long everything takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// Turns that every target gets in one cell; noise of the machine then hits all alike.
+    pub(crate) rounds: u32,
+    /// Length of one turn.
+    pub(crate) turn: Duration,
+    /// Time for one ranking row.
+    pub(crate) ranking: Duration,
+}
+
+impl Options {
+    pub(crate) fn pace(&self) -> Pace {
+        if self.quick {
+            Pace { rounds: 2, turn: Duration::from_millis(250), ranking: Duration::from_millis(300) }
+        } else {
+            Pace { rounds: 6, turn: Duration::from_millis(800), ranking: Duration::from_secs(1) }
+        }
+    }
+}
+
+impl Role {
+    pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut arguments = Arguments(arguments.collect());
+        let role = match arguments.0.first().map(String::as_str) {
+            Some("lab") => {
+                arguments.0.remove(0);
+                Self::Lab(LabOptions {
+                    listen: arguments.needed("--listen")?.parse().context("--listen")?,
+                    accounts: arguments.needed("--accounts")?.parse().context("--accounts")?,
+                    auth_dir: arguments.needed("--auth-dir")?.into(),
+                })
+            }
+            Some("relay") => {
+                arguments.0.remove(0);
+                Self::Relay(RelayOptions {
+                    inspect: arguments.flag("--inspect"),
+                    listen: arguments.needed("--listen")?.parse().context("--listen")?,
+                    upstream: arguments.needed("--upstream")?.parse().context("--upstream")?,
+                })
+            }
+            _ => Self::Bench(Options {
+                quick: arguments.flag("--quick"),
+                json: arguments.value("--json")?.map(PathBuf::from),
+            }),
+        };
+        match arguments.0.first() {
+            None => Ok(role),
+            Some(unknown) => bail!("`{unknown}` is not known; there are --quick and --json FILE"),
+        }
+    }
+}
+
+/// What was not understood yet.
+struct Arguments(Vec<String>);
+
+impl Arguments {
+    fn flag(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|argument| argument != name);
+        self.0.len() < before
+    }
+
+    fn value(&mut self, name: &str) -> Result<Option<String>> {
+        let Some(at) = self.0.iter().position(|argument| argument == name) else { return Ok(None) };
+        if at + 1 >= self.0.len() {
+            bail!("{name} needs a value");
+        }
+        let value = self.0.remove(at + 1);
+        self.0.remove(at);
+        Ok(Some(value))
+    }
+
+    fn needed(&mut self, name: &str) -> Result<String> {
+        self.value(name)?.with_context(|| format!("{name} is missing"))
+    }
+}

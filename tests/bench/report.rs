@@ -1,0 +1,186 @@
+//! The findings as tables for people, and beside them what the project aims at.
+
+use serde::Serialize;
+
+use crate::field::Kind;
+use crate::throughput::{COMMON, Cell};
+use crate::{memory, ranking, streams, throughput};
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Everything that was measured.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Findings {
+    pub(crate) memory: memory::Findings,
+    pub(crate) throughput: Vec<throughput::Row>,
+    pub(crate) streams: Vec<streams::Row>,
+    pub(crate) ranking: Vec<ranking::Row>,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// One aim and what became of it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Goal {
+    what: &'static str,
+    /// Met when the value stays below.
+    limit: f64,
+    value: f64,
+    unit: &'static str,
+    met: bool,
+}
+
+impl Findings {
+    /// Holds what was measured against the aims.
+    pub(crate) fn judge(&mut self) {
+        let cpu = |cell: Cell| Some(self.cpu(cell, Kind::Switchyard)? / self.cpu(cell, Kind::Inspecting)?);
+        let alone = Cell { concurrency: 1, ..COMMON };
+        let rank = |policy: &str| {
+            self.ranking.iter().find(|row| row.policy == policy && row.candidates == 50).map(|row| row.us)
+        };
+        let goal = |what, limit: f64, unit, value: Option<f64>| {
+            let value = value.unwrap_or(f64::NAN);
+            Goal { what, limit, value, unit, met: value <= limit }
+        };
+        self.goals = vec![
+            goal("CPU per request, times the inspecting relay (2 KB, 32 at once)", 2.5, "x", cpu(COMMON)),
+            goal(
+                "p99 added (2 KB, 1 at once)",
+                300.0,
+                "us",
+                self.row(alone, Kind::Switchyard).map(|row| row.added_p99_us),
+            ),
+            goal("memory idle", 40.0, "MB", self.memory.idle.map(|idle| idle.resident as f64 / MIB)),
+            goal("ranking of 50, WASM", 5.0, "us", rank("wasm")),
+            goal("ranking of 50, Rhai", 60.0, "us", rank("rhai")),
+        ];
+    }
+
+    fn row(&self, cell: Cell, kind: Kind) -> Option<&throughput::Row> {
+        self.throughput.iter().find(|row| row.cell == cell && row.target == kind.label())
+    }
+
+    fn cpu(&self, cell: Cell, kind: Kind) -> Option<f64> {
+        self.row(cell, kind)?.cpu_us_per_request
+    }
+
+    /// Prints all tables.
+    pub(crate) fn print(&self) {
+        self.print_throughput();
+        self.print_streams();
+        self.print_memory();
+        self.print_ranking();
+        line("\nGoals");
+        for goal in &self.goals {
+            let Goal { what, limit, value, unit, met } = goal;
+            let verdict = if *met { "met" } else { "NOT met" };
+            line(&format!("  {verdict:<8} {what:<66} {value:>8.2} {unit}  (at most {limit} {unit})"));
+        }
+    }
+
+    fn print_throughput(&self) {
+        line("\nShort answers, closed loop. Latency in us; medians of rounds; added is against the direct path.");
+        let mut last = None;
+        for row in &self.throughput {
+            let cell = row.cell;
+            if last.replace(cell) != Some(cell) {
+                line(&format!("\n{} KB bodies, {} at once", cell.body_bytes / 1024, cell.concurrency));
+                line(&format!(
+                    "  {:<18} {:>9} {:>9} {:>9} {:>10} {:>10} {:>9} {:>12}",
+                    "", "req/s", "p50", "p99", "added p50", "added p99", "CPU us", "x inspecting"
+                ));
+            }
+            let cpu = row.cpu_us_per_request;
+            let times = cpu.zip(self.cpu(cell, Kind::Inspecting)).map(|(own, other)| own / other);
+            line(&format!(
+                "  {:<18} {:>9.0} {:>9.0} {:>9.0} {:>10.0} {:>10.0} {:>9} {:>12}",
+                row.target,
+                row.requests_per_second,
+                row.p50_us,
+                row.p99_us,
+                row.added_p50_us,
+                row.added_p99_us,
+                or_dash(cpu, 1),
+                or_dash(times, 2),
+            ));
+        }
+    }
+
+    fn print_streams(&self) {
+        line("\nStreams of 64 events, 8 at once, about 2 ms between events. In us.");
+        line(&format!(
+            "  {:<18} {:>11} {:>10} {:>10} {:>11} {:>10} {:>10} {:>10}",
+            "", "first event", "added p50", "added p99", "every event", "added p50", "added p99", "CPU/event"
+        ));
+        for row in &self.streams {
+            line(&format!(
+                "  {:<18} {:>11.0} {:>10.0} {:>10.0} {:>11.0} {:>10.0} {:>10.0} {:>10}",
+                row.target,
+                row.first_event_p50_us,
+                row.added_first_event_p50_us,
+                row.added_first_event_p99_us,
+                row.event_p50_us,
+                row.added_event_p50_us,
+                row.added_event_p99_us,
+                or_dash(row.cpu_us_per_event, 1),
+            ));
+        }
+    }
+
+    fn print_memory(&self) {
+        let mib = |bytes: u64| bytes as f64 / MIB;
+        line(&format!("\nMemory in MB (heap and stacks alone in parentheses), {} open streams.", memory::STREAMS));
+        line(&format!(
+            "  {:<18} {:>16} {:>16} {:>16} {:>14}",
+            "", "before", "open", "after", "KB per stream"
+        ));
+        for row in &self.memory.rows {
+            let cell = |memory: &crate::process::Memory| {
+                format!("{:.1} ({:.1})", mib(memory.resident), mib(memory.anonymous))
+            };
+            line(&format!(
+                "  {:<18} {:>16} {:>16} {:>16} {:>14.1}",
+                row.target,
+                cell(&row.before),
+                cell(&row.open),
+                cell(&row.after),
+                row.bytes_per_stream / 1024.0
+            ));
+        }
+        if let Some(idle) = &self.memory.idle {
+            line(&format!(
+                "  switchyard idle: {:.1} MB, {:.1} of it heap and stacks; healthy {:.0} ms after its start",
+                mib(idle.resident),
+                mib(idle.anonymous),
+                self.memory.start_ms
+            ));
+        }
+    }
+
+    fn print_ranking(&self) {
+        line("\nOne ranking, in us.");
+        line(&format!("  {:<18} {:>9} {:>9} {:>9}", "candidates", 5, 50, 500));
+        for policy in ["built-in", "rhai", "wasm"] {
+            let of = |count| {
+                let found = self.ranking.iter().find(|row| row.policy == policy && row.candidates == count);
+                or_dash(found.map(|row| row.us), 2)
+            };
+            line(&format!("  {policy:<18} {:>9} {:>9} {:>9}", of(5), of(50), of(500)));
+        }
+    }
+}
+
+fn or_dash(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// A line of the result.
+#[expect(clippy::print_stdout, reason = "the tables are what this program is for")]
+fn line(text: &str) {
+    println!("{text}");
+}
+
+/// What is being done now, beside the result.
+#[expect(clippy::print_stderr, reason = "a person waits for minutes")]
+pub(crate) fn say(text: &str) {
+    eprintln!("bench: {text}");
+}
