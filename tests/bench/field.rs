@@ -102,7 +102,8 @@ impl Field {
         targets.push(start_gateway(Kind::Switchyard, "builtin:usage-balanced", upstream, &stocked)?);
         let start_time = begun.elapsed();
         tokio::time::sleep(QUIET).await;
-        let gateway = targets.last().and_then(|target| target.process.as_ref()).context("the gateway is gone")?;
+        let gateway =
+            targets.last().and_then(|target| target.process.as_ref()).context("the gateway is gone")?;
         let idle = gateway.memory()?;
         Ok(Self { targets, credentials, start_time, idle, _lab: lab, _scratch: scratch })
     }
@@ -129,7 +130,14 @@ impl Field {
 
 fn start_lab(address: SocketAddr, folder: &Path) -> Result<Process> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["lab", "--listen", &address.to_string(), "--accounts", &ACCOUNTS.to_string(), "--auth-dir"]);
+    command.args([
+        "lab",
+        "--listen",
+        &address.to_string(),
+        "--accounts",
+        &ACCOUNTS.to_string(),
+        "--auth-dir",
+    ]);
     command.arg(folder);
     Process::start(command, &folder.join("lab.out"), || accepts(address))
 }

@@ -46,7 +46,11 @@ pub(crate) async fn run(options: LabOptions) -> Result<()> {
         });
         tokio::spawn(async move {
             // A connection that breaks was closed by a client that had seen enough.
-            drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+            drop(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await,
+            );
         });
     }
 }

@@ -39,12 +39,17 @@ pub(crate) struct Load {
 
 /// Opens connections, each for a conversation of its own, and proves on each that the answer is right.
 pub(crate) async fn connect(
-    address: SocketAddr, credentials: &Credentials, count: usize, size: usize, ask: &str,
+    address: SocketAddr,
+    credentials: &Credentials,
+    count: usize,
+    size: usize,
+    ask: &str,
 ) -> Result<Vec<Connection>> {
     let mut connections = Vec::with_capacity(count);
     for number in 0..count {
         let session = format!("bench-{number:05}");
-        let mut connection = Connection::open(address, credentials, &session, turn(&session, size, ask)).await?;
+        let mut connection =
+            Connection::open(address, credentials, &session, turn(&session, size, ask)).await?;
         let mut tail = Vec::new();
         connection.exchange(|chunk| tail.extend_from_slice(chunk)).await?;
         ensure!(memchr::memmem::find(&tail, END).is_some(), "{address} answered without an end");
@@ -72,7 +77,10 @@ pub(crate) async fn closed_loop(connections: &mut [Connection], span: Duration) 
 impl Connection {
     /// Connects, without sending anything.
     pub(crate) async fn open(
-        address: SocketAddr, credentials: &Credentials, session: &str, body: Bytes,
+        address: SocketAddr,
+        credentials: &Credentials,
+        session: &str,
+        body: Bytes,
     ) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
         stream.set_nodelay(true)?;

@@ -34,7 +34,8 @@ impl Quantiles {
 
     /// How much more than `others`, each round against the same round.
     pub(crate) fn typical_excess(rounds: &[Self], others: &[Self]) -> Self {
-        let excess = |(own, other): (&Self, &Self)| Self { p50: own.p50 - other.p50, p99: own.p99 - other.p99 };
+        let excess =
+            |(own, other): (&Self, &Self)| Self { p50: own.p50 - other.p50, p99: own.p99 - other.p99 };
         Self::typical(&rounds.iter().zip(others).map(excess).collect::<Vec<_>>())
     }
 }
@@ -42,7 +43,8 @@ impl Quantiles {
 /// The median; not a number when there is nothing.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    let (Some(low), Some(high)) = (values.get(values.len().saturating_sub(1) / 2), values.get(values.len() / 2))
+    let (Some(low), Some(high)) =
+        (values.get(values.len().saturating_sub(1) / 2), values.get(values.len() / 2))
     else {
         return f64::NAN;
     };

@@ -70,7 +70,8 @@ impl Process {
         let status = self.proc_file("status")?;
         let field = |name: &str| -> Result<u64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let kib = line.and_then(|rest| rest.split_whitespace().next()).context("read the process's memory")?;
+            let kib =
+                line.and_then(|rest| rest.split_whitespace().next()).context("read the process's memory")?;
             Ok(kib.parse::<u64>()? * 1024)
         };
         Ok(Memory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
@@ -104,9 +105,9 @@ pub(crate) fn accepts(address: SocketAddr) -> bool {
 /// Whether somebody there finds itself healthy.
 pub(crate) fn healthy(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
-    let asked = stream
-        .set_read_timeout(Some(Duration::from_secs(1)))
-        .and_then(|()| stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
+    let asked = stream.set_read_timeout(Some(Duration::from_secs(1))).and_then(|()| {
+        stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+    });
     let mut answer = String::new();
     asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1.1 200")
 }

@@ -91,7 +91,10 @@ fn fill_gaps(question: &mut RankInput, count: usize) {
 }
 
 fn cost(
-    policy: &dyn RankingPolicy, roster: &Arc<Roster>, questions: &[Arc<RankInput>], span: Duration,
+    policy: &dyn RankingPolicy,
+    roster: &Arc<Roster>,
+    questions: &[Arc<RankInput>],
+    span: Duration,
 ) -> Result<f64> {
     for question in questions {
         let answer = policy.rank(roster, question)?;

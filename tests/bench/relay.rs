@@ -65,13 +65,19 @@ pub(crate) async fn run(options: RelayOptions) -> Result<()> {
         });
         tokio::spawn(async move {
             // A connection that breaks was closed by a client that had seen enough.
-            drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+            drop(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await,
+            );
         });
     }
 }
 
 async fn bare(
-    client: &Upstream, upstream: SocketAddr, request: Request<Incoming>,
+    client: &Upstream,
+    upstream: SocketAddr,
+    request: Request<Incoming>,
 ) -> Result<Response<RelayBody>, StatusCode> {
     let request = readdressed(request.map(BodyExt::boxed_unsync), upstream)?;
     let response = client.request(request).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
@@ -79,7 +85,9 @@ async fn bare(
 }
 
 async fn inspecting(
-    client: &Upstream, upstream: SocketAddr, request: Request<Incoming>,
+    client: &Upstream,
+    upstream: SocketAddr,
+    request: Request<Incoming>,
 ) -> Result<Response<RelayBody>, StatusCode> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| StatusCode::BAD_REQUEST)?.to_bytes();
@@ -96,7 +104,8 @@ async fn inspecting(
 }
 
 fn readdressed(
-    mut request: Request<RelayBody>, upstream: SocketAddr,
+    mut request: Request<RelayBody>,
+    upstream: SocketAddr,
 ) -> Result<Request<RelayBody>, StatusCode> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let uri: Uri = format!("http://{upstream}{path}").parse().map_err(|_| StatusCode::BAD_REQUEST)?;
@@ -130,7 +139,8 @@ impl Body for Watched {
     type Error = hyper::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>, cx: &mut Context<'_>,
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame

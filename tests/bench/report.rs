@@ -78,7 +78,9 @@ impl Findings {
     }
 
     fn print_throughput(&self) {
-        line("\nShort answers, closed loop. Latency in us; medians of rounds; added is against the direct path.");
+        line(
+            "\nShort answers, closed loop. Latency in us; medians of rounds; added is against the direct path.",
+        );
         let mut last = None;
         for row in &self.throughput {
             let cell = row.cell;
@@ -128,7 +130,10 @@ impl Findings {
 
     fn print_memory(&self) {
         let mib = |bytes: u64| bytes as f64 / MIB;
-        line(&format!("\nMemory in MB (heap and stacks alone in parentheses), {} open streams.", memory::STREAMS));
+        line(&format!(
+            "\nMemory in MB (heap and stacks alone in parentheses), {} open streams.",
+            memory::STREAMS
+        ));
         line(&format!(
             "  {:<18} {:>16} {:>16} {:>16} {:>14}",
             "", "before", "open", "after", "KB per stream"

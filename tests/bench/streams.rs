@@ -71,7 +71,8 @@ pub(crate) async fn run(field: &Field, pace: Pace) -> Result<Vec<Row>> {
 
 impl<'a> Runner<'a> {
     async fn start(field: &Field, target: &'a Target) -> Result<Self> {
-        let connections = connect(target.address, &field.credentials, STREAMS, BODY_BYTES, PACED_ANSWER).await;
+        let connections =
+            connect(target.address, &field.credentials, STREAMS, BODY_BYTES, PACED_ANSWER).await;
         Ok(Self {
             target,
             connections: connections.with_context(|| format!("try {}", target.kind.label()))?,
@@ -85,9 +86,11 @@ impl<'a> Runner<'a> {
     async fn round(&mut self, span: Duration) -> Result<()> {
         let until = Instant::now() + span;
         let loops = self.connections.iter_mut().map(|connection| watch(connection, until));
-        let all = try_join_all(loops).await.with_context(|| format!("measure {}", self.target.kind.label()))?;
+        let all =
+            try_join_all(loops).await.with_context(|| format!("measure {}", self.target.kind.label()))?;
         self.streams += all.iter().map(|samples| samples.streams).sum::<usize>();
-        self.first_event.push(Quantiles::of(all.iter().flat_map(|samples| samples.first_event.iter().copied()))?);
+        self.first_event
+            .push(Quantiles::of(all.iter().flat_map(|samples| samples.first_event.iter().copied()))?);
         self.event.push(Quantiles::of(all.iter().flat_map(|samples| samples.event.iter().copied()))?);
         Ok(())
     }

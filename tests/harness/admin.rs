@@ -38,7 +38,8 @@ impl Admin {
     async fn sign_in_at(http: &Client, url: &str, place: &str) -> Result<Self> {
         let base = format!("{url}{ADMIN_PREFIX}");
         let request = http.post(format!("{base}/{place}")).header(CSRF_HEADER, "1");
-        let answer = Answer::read(request.body(json!({ "password": PASSWORD }).to_string()).send().await?).await?;
+        let answer =
+            Answer::read(request.body(json!({ "password": PASSWORD }).to_string()).send().await?).await?;
         ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
         let cookie = answer.header("set-cookie").context("no cookie")?;
         let cookie = cookie.split(';').next().unwrap_or_default().to_owned();

@@ -106,9 +106,13 @@ impl InProcess {
     /// # Errors
     /// No answer came.
     pub async fn post_to(
-        &self, path: &str, headers: HeaderMap, body: impl Into<reqwest::Body>,
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        body: impl Into<reqwest::Body>,
     ) -> Result<reqwest::Response> {
-        let request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let request =
+            self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         Ok(request.headers(headers).body(body).send().await?)
     }
 
@@ -154,11 +158,11 @@ impl InProcess {
     pub async fn settlements(&self, count: usize) -> Result<Vec<SettlementRecord>> {
         let store = self.store().await?;
         let ledger = store.ledger();
-        let written = eventually(&format!("{count} settlements in the ledger"), async || {
+        let written = eventually("the settlements are in the ledger", async || {
             let newest = ledger.newest(10_000).await?;
             Ok((newest.len() >= count).then_some(newest))
-        });
-        let written = written.await;
+        })
+        .await;
         store.close().await;
         written
     }

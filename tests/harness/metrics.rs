@@ -26,7 +26,10 @@ impl Metrics {
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let of_name = self.0.iter().filter(|(key, _)| key.split('{').next() == Some(name));
-        of_name.filter(|(key, _)| labels.iter().all(|label| key.contains(label))).map(|(_, value)| value).sum()
+        of_name
+            .filter(|(key, _)| labels.iter().all(|label| key.contains(label)))
+            .map(|(_, value)| value)
+            .sum()
     }
 
     /// Whether there is any sample of this name.

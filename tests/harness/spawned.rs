@@ -22,7 +22,9 @@ pub fn repository() -> PathBuf {
 pub fn binary() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let built = test.ancestors().skip(1).map(|folder| folder.join("switchyard")).find(|path| path.is_file());
-    built.context("the switchyard binary is not built; run `cargo xtask test`, or `cargo build -p gateway-app` first")
+    built.context(
+        "the switchyard binary is not built; run `cargo xtask test`, or `cargo build -p gateway-app` first",
+    )
 }
 
 /// A running binary; it is ended when this is dropped.
@@ -106,7 +108,11 @@ impl Spawned {
         let begun = Instant::now();
         while begun.elapsed() < patience {
             if let Some(status) = self.child.try_wait()? {
-                return if status.success() { Ok(()) } else { bail!("ended with {status}: {}", self.log_text()) };
+                return if status.success() {
+                    Ok(())
+                } else {
+                    bail!("ended with {status}: {}", self.log_text())
+                };
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -129,9 +135,9 @@ fn free_port() -> Result<u16> {
 fn answers(port: u16) -> bool {
     use std::io::{Read, Write};
     let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
-    let asked = stream
-        .set_read_timeout(Some(Duration::from_secs(1)))
-        .and_then(|()| stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
+    let asked = stream.set_read_timeout(Some(Duration::from_secs(1))).and_then(|()| {
+        stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+    });
     let mut answer = String::new();
     asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1.1 200")
 }

@@ -50,7 +50,7 @@ pub(crate) fn lint(root: &Path) -> anyhow::Result<()> {
     carry_out(cargo(root, ["fmt", "--all", "--check"]))?;
     say("checking dependencies");
     let mut command = std::process::Command::new(deny(root)?);
-    command.current_dir(root).args(["--offline", "check", "--config", ".cargo/deny.toml", "bans", "licenses", "sources"]);
+    command.current_dir(root).args(["--config", ".cargo/deny.toml", "check", "bans", "licenses", "sources"]);
     carry_out(command)?;
     say("checking the Dockerfile");
     let mut command = std::process::Command::new(hadolint(root)?);

@@ -163,10 +163,27 @@ async fn the_upstreams_refusal_of_a_body_comes_back() -> Result<()> {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for (what, body, param) in [
         ("input that is no list of items", r#"{"model":"gpt-5.5","input":[5]}"#.to_owned(), Some("input[0]")),
-        ("a role nobody has", r#"{"model":"gpt-5.5","input":[{"role":"king","content":"x"}]}"#.into(), Some("input[0].role")),
-        ("a tool without a name", r#"{"model":"gpt-5.5","input":"x","tools":[{"type":"function"}]}"#.into(), Some("tools[0].name")),
-        ("an unknown effort", r#"{"model":"gpt-5.5","input":"x","reasoning":{"effort":"ultra"}}"#.into(), Some("reasoning.effort")),
-        ("an output without its call", r#"{"model":"gpt-5.5","input":[{"type":"function_call_output","call_id":"c","output":"x"}]}"#.into(), Some("input")),
+        (
+            "a role nobody has",
+            r#"{"model":"gpt-5.5","input":[{"role":"king","content":"x"}]}"#.into(),
+            Some("input[0].role"),
+        ),
+        (
+            "a tool without a name",
+            r#"{"model":"gpt-5.5","input":"x","tools":[{"type":"function"}]}"#.into(),
+            Some("tools[0].name"),
+        ),
+        (
+            "an unknown effort",
+            r#"{"model":"gpt-5.5","input":"x","reasoning":{"effort":"ultra"}}"#.into(),
+            Some("reasoning.effort"),
+        ),
+        (
+            "an output without its call",
+            r#"{"model":"gpt-5.5","input":[{"type":"function_call_output","call_id":"c","output":"x"}]}"#
+                .into(),
+            Some("input"),
+        ),
         ("nesting that no parser follows", format!(r#"{{"model":"gpt-5.5","input":{deep}}}"#), None),
     ] {
         let answer = Answer::read(gateway.post_to("/v1/responses", HeaderMap::new(), body).await?).await?;

@@ -69,17 +69,23 @@ async fn what_does_not_exist_says_so_in_the_shape_of_its_surface() -> Result<()>
         check(&answer, status, code, shape).with_context(|| format!("{method} {path}"))?;
     }
     let metrics = gateway.metrics().await?;
-    let of_clients = |code| REFUSED.iter().filter(|row| row.3 == code && matches!(row.4, OpenAi)).count() as f64;
+    let of_clients =
+        |code| REFUSED.iter().filter(|row| row.3 == code && matches!(row.4, OpenAi)).count() as f64;
     for code in ["unknown_route", "method_not_allowed"] {
         let label = format!("outcome=\"{code}\"");
-        assert_eq!(metrics.sum("switchyard_requests_total", &[&label]), of_clients(code), "{code} is counted");
+        assert_eq!(
+            metrics.sum("switchyard_requests_total", &[&label]),
+            of_clients(code),
+            "{code} is counted"
+        );
     }
     still_serves(&gateway).await?;
     gateway.stop().await
 }
 
 async fn call(gateway: &InProcess, method: &str, path: &str) -> Result<Answer> {
-    let request = gateway.http.request(Method::from_bytes(method.as_bytes())?, format!("{}{path}", gateway.url));
+    let request =
+        gateway.http.request(Method::from_bytes(method.as_bytes())?, format!("{}{path}", gateway.url));
     let request = request.header("accept", "application/json").header(gateway_api::CSRF_HEADER, "1");
     Answer::read(request.send().await?).await
 }

@@ -1,1 +1,110 @@
-//! To come.
+//! Real clients, unchanged, against the real binary. The lab stands behind it as the upstream.
+//!
+//! `cargo xtask setup` installs the clients; one that is missing fails its tests and is never skipped.
+
+mod codex;
+mod openai_python;
+mod tap;
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use gateway_lab::{Lab, LabAccount, LabClock, LabConfig, RequestRecord, Route};
+use switchyard_tests::{Spawned, binary, repository};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+/// The longest that a client may run.
+const CLIENT_TIME: Duration = Duration::from_secs(60);
+/// How long it has to end by itself before it is killed.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A lab, and the real binary in front of it with accounts that its own command line imported.
+struct Rig {
+    lab: Lab,
+    gateway: Spawned,
+    stop: CancellationToken,
+    folder: TempDir,
+}
+
+impl Rig {
+    /// Starts with this many accounts, all alike.
+    async fn start(accounts: usize) -> Result<Self> {
+        let names = ["ada", "grace", "edsger"];
+        let accounts = names.iter().take(accounts).map(|name| LabAccount::new(name, "plus")).collect();
+        Self::start_with(LabConfig::new(accounts, LabClock::real())).await
+    }
+
+    async fn start_with(config: LabConfig) -> Result<Self> {
+        let stop = CancellationToken::new();
+        let lab = Lab::start_local(config, stop.clone()).await?;
+        let folder = tempfile::tempdir()?;
+        let data_dir = folder.path().join("data");
+        for account in 0..lab.accounts().count() {
+            import(&lab, account, folder.path(), &data_dir).await?;
+        }
+        let (chatgpt, oauth) = (lab.backend_url(), lab.base_url().to_owned());
+        let environment =
+            [("SWITCHYARD_UPSTREAM__CHATGPT_URL", &*chatgpt), ("SWITCHYARD_UPSTREAM__OAUTH_URL", &*oauth)];
+        let gateway = Spawned::serve(&data_dir, &[], &environment)?;
+        Ok(Self { lab, gateway, stop, folder })
+    }
+
+    /// The turns that the lab received, the oldest first.
+    fn turns(&self) -> Vec<RequestRecord> {
+        self.lab.requests().into_iter().filter(|request| request.route == Route::Responses).collect()
+    }
+
+    /// Ends both. The gateway has to end well: a stream or a lease that is left over would hold it up.
+    async fn finish(mut self) -> Result<()> {
+        self.gateway.terminate(Duration::from_secs(10))?;
+        self.stop.cancel();
+        self.lab.stopped().await;
+        Ok(())
+    }
+}
+
+/// Imports an account as a user does: a Codex sign-in on disk, and `switchyard account import`.
+async fn import(lab: &Lab, account: usize, folder: &Path, data_dir: &Path) -> Result<()> {
+    let auth = lab.issue_auth_json(account).context("the lab has no such account")?;
+    let file = folder.join(format!("auth-{account}.json"));
+    std::fs::write(&file, auth.to_string())?;
+    let mut command = Command::new(binary()?);
+    command.args(["account", "import"]).arg(&file).arg("--data-dir").arg(data_dir).current_dir(folder);
+    let output = run(command).await?;
+    ensure!(output.status.success(), "the import failed: {}", text(&output.stderr));
+    ensure!(text(&output.stdout).starts_with("added"), "the import said {:?}", text(&output.stdout));
+    Ok(())
+}
+
+/// A client that `cargo xtask setup` installed.
+fn installed(path: &str) -> Result<PathBuf> {
+    let path = repository().canonicalize()?.join("target/clients").join(path);
+    ensure!(path.exists(), "{} is missing: run `cargo xtask test` (or `cargo xtask setup`)", path.display());
+    Ok(path)
+}
+
+/// Runs a client to its end.
+async fn run(mut command: Command) -> Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let line = format!("{command:?}");
+    let child = command.spawn().with_context(|| format!("start {line}"))?;
+    let pid = child.id();
+    let mut output = std::pin::pin!(child.wait_with_output());
+    if let Ok(output) = tokio::time::timeout(CLIENT_TIME, &mut output).await {
+        return Ok(output?);
+    }
+    // Asked before it is killed: npm's starter passes the signal on to the program that it started.
+    let pid = pid.context("it has no process id")?.to_string();
+    Command::new("kill").args(["-TERM", &pid]).status().await?;
+    let said = tokio::time::timeout(FAREWELL, output).await;
+    let said = said.map(|output| output.map(|output| text(&output.stdout) + &text(&output.stderr)));
+    bail!("still running after {CLIENT_TIME:?}: {line}: {said:?}")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
