@@ -4,6 +4,8 @@ use gateway_domain::TokenUsage;
 
 /// Seconds of history.
 pub const HISTORY_SECS: usize = 60;
+/// The running second has a place of its own beside them.
+const PLACES: i64 = HISTORY_SECS as i64 + 1;
 /// First-event times kept for the median.
 const RECENT_TTFT: usize = 256;
 
@@ -19,7 +21,7 @@ pub struct Second {
 /// Totals and the last minute.
 #[derive(Debug)]
 pub struct Traffic {
-    seconds: [Second; HISTORY_SECS],
+    seconds: [Second; PLACES as usize],
     newest: i64,
     /// Requests since the start.
     pub requests: u64,
@@ -36,7 +38,7 @@ pub struct Traffic {
 impl Default for Traffic {
     fn default() -> Self {
         Self {
-            seconds: [Second::default(); HISTORY_SECS],
+            seconds: [Second::default(); PLACES as usize],
             newest: 0,
             requests: 0,
             failures: 0,
@@ -112,7 +114,7 @@ impl Traffic {
 
     /// Clears what lies between the newest second and this one. A clock that jumps back counts into old seconds.
     fn advance(&mut self, second: i64) {
-        let first = (self.newest + 1).max(second - HISTORY_SECS as i64 + 1);
+        let first = (self.newest + 1).max(second - PLACES + 1);
         for passed in first..=second {
             if let Some(slot) = self.seconds.get_mut(index(passed)) {
                 *slot = Second::default();
@@ -123,7 +125,7 @@ impl Traffic {
 }
 
 fn index(second: i64) -> usize {
-    usize::try_from(second.rem_euclid(HISTORY_SECS as i64)).unwrap_or(0)
+    usize::try_from(second.rem_euclid(PLACES)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -140,9 +142,17 @@ mod tests {
         let history = traffic.history(1_010);
         assert_eq!(history.len(), HISTORY_SECS);
         assert_eq!(history.iter().map(|second| second.requests).sum::<u32>(), 10);
-        assert_eq!(history[54].failures, 1, "1005 is five before the last whole second");
+        assert_eq!(history[55].failures, 1, "1005 is five seconds ago");
         assert_eq!(traffic.ttft_p50_ms(), Some(1_005.0));
+        traffic.arrived(1_010);
+        let history = traffic.history(1_010);
+        assert_eq!(
+            history.iter().map(|second| second.requests).sum::<u32>(),
+            10,
+            "the running second is not history"
+        );
+        traffic.ended(1_010, false, None, None);
         assert!(traffic.history(1_100).iter().all(|second| *second == Second::default()));
-        assert_eq!((traffic.requests, traffic.failures, traffic.in_flight), (10, 1, 0));
+        assert_eq!((traffic.requests, traffic.failures, traffic.in_flight), (11, 1, 0));
     }
 }

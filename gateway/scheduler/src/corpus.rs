@@ -59,7 +59,10 @@ impl Corpus {
         }
         self.choose_home(&mut list);
         let input = RankInput {
-            info: RequestInfo { attempt: u32::try_from(tried.len()).unwrap_or(u32::MAX), ..self.info.clone() },
+            info: RequestInfo {
+                attempt: u32::try_from(tried.len()).unwrap_or(u32::MAX),
+                ..self.info.clone()
+            },
             now: Timestamp::from_millis(1_750_000_000_000),
             seed: self.next(),
             seq: self.asked,
@@ -155,7 +158,8 @@ impl Corpus {
 
     /// Knuth's 64-bit linear congruential generator.
     fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.state
     }
 }

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_domain::{
-    AccountId, Failure, Millis, ModelName, QuotaSnapshot, SessionKey, Timestamp, TokenUsage, Window,
+    AccountId, Failure, FailureKind, Millis, ModelName, QuotaSnapshot, SessionKey, Timestamp, TokenUsage,
+    Window,
 };
 
 use crate::affinity::Affinity;
@@ -56,6 +57,7 @@ pub struct Member {
 #[must_use = "a lease that is dropped keeps its place taken for ever"]
 pub struct Lease {
     account: AccountRef,
+    session: Option<SessionKey>,
 }
 
 impl Lease {
@@ -253,10 +255,7 @@ impl Slot {
     }
 
     fn failed(&mut self, failure: &Failure, model: &ModelName, now: Timestamp) {
-        let is_limit = matches!(
-            failure.kind,
-            gateway_domain::FailureKind::RateLimited | gateway_domain::FailureKind::QuotaExhausted
-        );
+        let is_limit = matches!(failure.kind, FailureKind::RateLimited | FailureKind::QuotaExhausted);
         let streak = 1 + if is_limit { self.limits_in_row } else { self.faults_in_row };
         let cooldown = match consequence(failure, model, streak, now) {
             Consequence::None => return,
@@ -273,7 +272,10 @@ impl Slot {
                 Some(cooldown)
             }
         };
-        self.failures += 1;
+        // A model that the plan does not have says nothing about how the account does.
+        if failure.kind != FailureKind::ModelNotSupported {
+            self.failures += 1;
+        }
         if let Some(cooldown) = cooldown {
             self.cool(cooldown);
         }
@@ -400,22 +402,25 @@ impl Pool {
         slot.requests += 1;
         slot.last_picked_seq = seq;
         slot.last_used_at = Some(now);
-        if let Some(session) = session {
+        // A first request ties the conversation at once, so that those beside it follow; an owner is only replaced by
+        // an account that served.
+        if let Some(session) = session.filter(|session| self.affinity.owner(session).is_none()) {
             self.affinity.bind(session.clone(), account);
         }
-        Some(Lease { account })
+        Some(Lease { account, session: session.cloned() })
     }
 
     /// Gives a place back and lets the ending count.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "taking the lease by value is what makes a second release impossible"
-    )]
     pub fn release(&mut self, lease: Lease, ending: Ending<'_>, model: &ModelName, now: Timestamp) {
         let Some(slot) = self.slot_mut(lease.account) else { return };
         slot.in_flight = slot.in_flight.saturating_sub(1);
         match ending {
-            Ending::Served { first_event_ms, usage } => slot.served(first_event_ms, usage),
+            Ending::Served { first_event_ms, usage } => {
+                slot.served(first_event_ms, usage);
+                if let Some(session) = lease.session {
+                    self.affinity.bind(session, lease.account);
+                }
+            }
             Ending::Failed(failure) => slot.failed(failure, model, now),
             Ending::Neutral => {}
         }

@@ -1,6 +1,9 @@
 //! The API over real sockets, against the lab.
 
 mod bad_input;
+mod bodies;
+mod callers;
+mod no_capacity;
 mod routes;
 
 use anyhow::{Result, ensure};

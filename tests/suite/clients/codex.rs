@@ -26,8 +26,21 @@ struct Said {
 }
 
 impl Codex {
-    /// A fresh home that knows one provider. It is not under the temporary folder: Codex refuses helpers there.
+    /// A fresh home that knows one provider, the gateway, as one with a key.
     fn fresh(test: &str, gateway_url: &str) -> Result<Self> {
+        Self::with_provider(
+            test,
+            &format!(
+                r#"name = "Switchyard"
+base_url = "{gateway_url}/v1"
+env_key = "SWITCHYARD_KEY""#
+            ),
+            "",
+        )
+    }
+
+    /// A fresh home. It is not under the temporary folder: Codex refuses helpers there.
+    fn with_provider(test: &str, provider: &str, settings: &str) -> Result<Self> {
         let program = installed("node/node_modules/.bin/codex")?;
         let homes = program.ancestors().nth(4).context("the folder of the clients")?.join("homes");
         let home = homes.join(test);
@@ -40,11 +53,10 @@ impl Codex {
         let config = format!(
             r#"model = "gpt-5.5"
 model_provider = "switchyard"
+{settings}
 
 [model_providers.switchyard]
-name = "Switchyard"
-base_url = "{gateway_url}/v1"
-env_key = "SWITCHYARD_KEY"
+{provider}
 wire_api = "responses"
 
 # Silent towards everybody else.
@@ -244,5 +256,31 @@ async fn tokens_that_expire_within_a_session_are_renewed_unnoticed() -> Result<(
     assert_eq!((tokens.refreshes, tokens.reuse_detections), (2, 0));
     let statuses: Vec<_> = rig.turns().iter().map(|turn| turn.status).collect();
     assert_eq!(statuses, [200, 401, 200, 401, 200].map(Some));
+    rig.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_a_sign_in_of_its_own_is_served_by_the_pool() -> Result<()> {
+    let rig = Rig::start(1).await?;
+    // Its own account questions go elsewhere: over plain HTTP Codex accepts a provider of another origin only.
+    let settings = format!(r#"chatgpt_base_url = "{}/""#, rig.lab.backend_url());
+    let gateway = rig.gateway.url.replace("127.0.0.1", "localhost");
+    // This very name makes it compress bodies as it does for its vendor.
+    let provider = format!("name = \"OpenAI\"\nbase_url = \"{gateway}/backend-api/codex\"\nrequires_openai_auth = true");
+    let codex = Codex::with_provider("own-sign-in", &provider, &settings)?;
+    let auth = rig.lab.issue_auth_json(0).context("the lab has no such account")?;
+    std::fs::write(codex.home.join("auth.json"), auth.to_string())?;
+
+    let said = codex.exec(&["use the shell: echo signed-in"]).await?;
+    said.is_untroubled()?;
+    assert!(said.answer().contains("signed-in"), "{}", said.answer());
+    let turns = rig.turns();
+    assert_eq!(turns.len(), 2);
+    let clients_own = auth["tokens"]["access_token"].as_str().context("no token")?;
+    for turn in &turns {
+        carries_the_accounts_token(turn)?;
+        assert!(turn.header("authorization").is_some_and(|bearer| !bearer.contains(clients_own)));
+        assert_eq!(turn.json()["model"], "gpt-5.5");
+    }
     rig.finish().await
 }

@@ -27,7 +27,8 @@ struct Rig {
     lab: Lab,
     gateway: Spawned,
     stop: CancellationToken,
-    folder: TempDir,
+    /// Holds the accounts and the database.
+    _folder: TempDir,
 }
 
 impl Rig {
@@ -50,7 +51,7 @@ impl Rig {
         let environment =
             [("SWITCHYARD_UPSTREAM__CHATGPT_URL", &*chatgpt), ("SWITCHYARD_UPSTREAM__OAUTH_URL", &*oauth)];
         let gateway = Spawned::serve(&data_dir, &[], &environment)?;
-        Ok(Self { lab, gateway, stop, folder })
+        Ok(Self { lab, gateway, stop, _folder: folder })
     }
 
     /// The turns that the lab received, the oldest first.
@@ -101,7 +102,7 @@ async fn run(mut command: Command) -> Result<Output> {
     let pid = pid.context("it has no process id")?.to_string();
     Command::new("kill").args(["-TERM", &pid]).status().await?;
     let said = tokio::time::timeout(FAREWELL, output).await;
-    let said = said.map(|output| output.map(|output| text(&output.stdout) + &text(&output.stderr)));
+    let said = said.map(|ended| ended.map(|output| [text(&output.stdout), text(&output.stderr)]));
     bail!("still running after {CLIENT_TIME:?}: {line}: {said:?}")
 }
 

@@ -94,6 +94,29 @@ fn a_conversation_stays_where_it_was_served() {
 }
 
 #[test]
+fn a_failed_try_elsewhere_does_not_move_a_conversation() {
+    let mut pool = pool(2);
+    let session = SessionKey::parse("s").unwrap();
+    let owner = |pool: &mut Pool| {
+        let asked = pool.question(info(Some("s")), vec![], 0, now(1));
+        asked.candidates.iter().find(|one| one.session_affine).map(|one| one.account.0)
+    };
+    let served = pool.lease(AccountRef(0), Some(&session), 1, now(0)).unwrap();
+    pool.release(served, Ending::Served { first_event_ms: None, usage: None }, &model(), now(0));
+    let failed = pool.lease(AccountRef(1), Some(&session), 2, now(0)).unwrap();
+    pool.release(
+        failed,
+        Ending::Failed(&Failure::upstream(FailureKind::UpstreamFault, "x")),
+        &model(),
+        now(0),
+    );
+    assert_eq!(owner(&mut pool), Some(0));
+    let moved = pool.lease(AccountRef(1), Some(&session), 3, now(0)).unwrap();
+    pool.release(moved, Ending::Served { first_event_ms: None, usage: None }, &model(), now(0));
+    assert_eq!(owner(&mut pool), Some(1));
+}
+
+#[test]
 fn a_window_that_is_no_longer_reported_is_forgotten() {
     let mut pool = pool(1);
     let window = |seconds| Window { seconds, used: 0.9, resets_at: None };
