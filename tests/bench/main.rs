@@ -51,6 +51,9 @@ fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime> {
 async fn bench(options: &Options) -> Result<()> {
     say("starting the lab, the relays, nginx and the gateway");
     let mut field = Field::start().await?;
+    if let Some(span) = options.busy {
+        return throughput::keep_busy(&field, span).await;
+    }
     // Memory first: traffic leaves a heap behind that would hide what an open stream costs.
     let memory = memory::run(&field).await?;
     let throughput = throughput::run(&mut field, options.pace()).await?;

@@ -22,6 +22,8 @@ pub(crate) struct Options {
     quick: bool,
     /// Where the findings also go.
     pub(crate) json: Option<PathBuf>,
+    /// Instead of measuring, keep the gateway busy for this long, for a profiler.
+    pub(crate) busy: Option<Duration>,
 }
 
 /// What the lab process needs.
@@ -84,13 +86,21 @@ impl Role {
             _ => Self::Bench(Options {
                 quick: arguments.flag("--quick"),
                 json: arguments.value("--json")?.map(PathBuf::from),
+                busy: seconds(arguments.value("--busy")?)?,
             }),
         };
         match arguments.0.first() {
             None => Ok(role),
-            Some(unknown) => bail!("`{unknown}` is not known; there are --quick and --json FILE"),
+            Some(unknown) => {
+                bail!("`{unknown}` is not known; there are --quick, --json FILE and --busy SECONDS")
+            }
         }
     }
+}
+
+fn seconds(value: Option<String>) -> Result<Option<Duration>> {
+    let seconds = value.map(|value| value.parse().context("--busy wants whole seconds")).transpose()?;
+    Ok(seconds.map(Duration::from_secs))
 }
 
 /// What was not understood yet.

@@ -55,6 +55,11 @@ impl Process {
         Ok(process)
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The CPU time it used so far, user and system, all threads.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let stat = self.proc_file("stat")?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use gateway_plugin_host::PluginHost;
+use gateway_plugin_host::{Limits, PluginHost};
 use gateway_policy_host::RhaiHost;
 use gateway_scheduler::corpus::{Corpus, MAX_CANDIDATES};
 use gateway_scheduler::{AccountRef, Action, BuiltIn, RankInput, RankingPolicy, Roster};
@@ -20,6 +20,9 @@ use crate::report::say;
 const CANDIDATES: [usize; 3] = [5, 50, 500];
 /// Different questions, so that nothing learns the answer by heart.
 const QUESTIONS: usize = 32;
+
+/// A busy machine must make a ranking slow here, not fail it.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The cost of one ranking.
 #[derive(Debug, Clone, Serialize)]
@@ -52,10 +55,12 @@ fn policies() -> Result<[(&'static str, Box<dyn RankingPolicy>); 3]> {
     let component = repository.join("plugins/dist/headroom.wasm");
     let bytes = std::fs::read(&component)
         .with_context(|| format!("read {}; `cargo xtask plugins` builds it", component.display()))?;
+    let limits = Limits { deadline: DEADLINE, ..Limits::default() };
+    let scripts = RhaiHost::new().with_deadline(DEADLINE);
     Ok([
         ("built-in", Box::new(BuiltIn::default())),
-        ("rhai", Box::new(RhaiHost::new().load("usage-balanced", &source)?)),
-        ("wasm", Box::new(PluginHost::new()?.load("headroom", &bytes, "")?)),
+        ("rhai", Box::new(scripts.load("usage-balanced", &source)?)),
+        ("wasm", Box::new(PluginHost::new()?.with_limits(limits).load("headroom", &bytes, "")?)),
     ])
 }
 

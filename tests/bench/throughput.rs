@@ -75,6 +75,19 @@ pub(crate) async fn run(field: &mut Field, pace: Pace) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// Keeps the gateway, and nobody else, under the load of the common cell.
+pub(crate) async fn keep_busy(field: &Field, span: Duration) -> Result<()> {
+    let target = field.target(Kind::Switchyard)?;
+    let process = target.process.as_ref().context("the gateway has no process")?;
+    say(&format!("process {} is busy for {} s", process.id(), span.as_secs()));
+    let mut runner = Runner::start(field, target, COMMON).await?;
+    runner.round(span).await?;
+    let row = runner.row(COMMON, &runner.rounds)?;
+    let cpu = row.cpu_us_per_request.unwrap_or(f64::NAN);
+    say(&format!("{:.0} requests/s, {cpu:.1} us of CPU each", row.requests_per_second));
+    Ok(())
+}
+
 async fn measure(field: &Field, cell: Cell, pace: Pace) -> Result<Vec<Row>> {
     say(&format!("{} KB bodies, {} at once", cell.body_bytes / 1024, cell.concurrency));
     let mut runners = Vec::new();

@@ -42,9 +42,18 @@ impl Spawned {
     /// # Errors
     /// It does not start, or does not answer in time; the error carries its log.
     pub fn serve(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+        Self::serve_on(free_port()?, data_dir, arguments, environment)
+    }
+
+    /// The same on a port that is known, such as that of one that ended.
+    ///
+    /// # Errors
+    /// As [`Spawned::serve`].
+    pub fn serve_on(
+        port: u16, data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)],
+    ) -> Result<Self> {
         std::fs::create_dir_all(data_dir)?;
         let log = data_dir.join("switchyard.log");
-        let port = free_port()?;
         let child = Command::new(binary()?)
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{port}"), "--data-dir"])

@@ -99,9 +99,7 @@ pub(crate) fn admit(
     bytes: &[u8],
     config_json: &str,
 ) -> Result<WasmPolicy, AdmissionError> {
-    let at = |step: Step| {
-        move |message: String| AdmissionError { step, plugin: plugin.to_owned(), message }
-    };
+    let at = |step: Step| move |message: String| AdmissionError { step, plugin: plugin.to_owned(), message };
     check_size(bytes).map_err(at(Step::Read))?;
     let digest = digest(bytes);
     inspect::parse(bytes).map_err(at(Step::Parse))?;
@@ -109,7 +107,8 @@ pub(crate) fn admit(
     let component =
         Component::new(&runtime.engine, bytes).map_err(|error| at(Step::Compile)(format!("{error:#}")))?;
     let linked = Linker::new(&runtime.engine).instantiate_pre(&component);
-    let pre = linked.and_then(SchedulerPre::new).map_err(|error| at(Step::Instantiate)(format!("{error:#}")))?;
+    let pre =
+        linked.and_then(SchedulerPre::new).map_err(|error| at(Step::Instantiate)(format!("{error:#}")))?;
     let blueprint = Blueprint { runtime: Arc::clone(runtime), pre, limits };
 
     let mut guest = blueprint.instantiate().map_err(|error| at(Step::Instantiate)(error.to_string()))?;
@@ -136,7 +135,9 @@ fn check_size(bytes: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     let (found, most) = (bytes.len() / 1024, MAX_COMPONENT_BYTES / 1024);
-    Err(format!("{found} KiB are more than the {most} KiB a component may have; build it with optimisation and stripped"))
+    Err(format!(
+        "{found} KiB are more than the {most} KiB a component may have; build it with optimisation and stripped"
+    ))
 }
 
 /// The first 16 hexadecimal digits of the SHA-256.

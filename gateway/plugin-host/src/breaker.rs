@@ -35,7 +35,8 @@ impl Breaker {
             return Err(until - now);
         }
         // The pause is over: one request tries, the others wait for what becomes of it.
-        let trial = self.open_until.compare_exchange(until, now + TRIAL_MS, Ordering::Relaxed, Ordering::Relaxed);
+        let trial =
+            self.open_until.compare_exchange(until, now + TRIAL_MS, Ordering::Relaxed, Ordering::Relaxed);
         trial.map_or(Err(TRIAL_MS), |_| Ok(()))
     }
 

@@ -86,6 +86,11 @@ fn frugal() -> Config {
     config
 }
 
+#[cfg(test)]
+pub(crate) fn start_frugal() -> Engine {
+    Engine::new(&frugal()).unwrap()
+}
+
 fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(MAX_INSTANCES)

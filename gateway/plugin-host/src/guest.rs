@@ -139,7 +139,11 @@ fn explain_refusal(refused: PluginError) -> String {
             let issues: Vec<String> = issues
                 .into_iter()
                 .map(|issue| {
-                    if issue.pointer.is_empty() { issue.message } else { format!("{}: {}", issue.pointer, issue.message) }
+                    if issue.pointer.is_empty() {
+                        issue.message
+                    } else {
+                        format!("{}: {}", issue.pointer, issue.message)
+                    }
                 })
                 .collect();
             format!("its configuration does not fit: {}", issues.join("; "))

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use wasmtime::Engine;
+
 use crate::admission::{self, AdmissionError};
 use crate::engine::{self, Allocator, HostError};
 use crate::guest::Runtime;
@@ -24,8 +26,18 @@ impl PluginHost {
     /// The machine refuses executable memory or a thread.
     pub fn new() -> Result<Self, HostError> {
         let (engine, allocator) = engine::start()?;
+        Self::on(engine, allocator)
+    }
+
+    fn on(engine: Engine, allocator: Allocator) -> Result<Self, HostError> {
         let ticker = Ticker::start(&engine)?;
         Ok(Self { runtime: Arc::new(Runtime { engine, ticker }), allocator, limits: Limits::default() })
+    }
+
+    /// As on a machine that refused the pool.
+    #[cfg(test)]
+    pub(crate) fn frugal() -> Self {
+        Self::on(engine::start_frugal(), Allocator::OnDemand { reason: "a test".to_owned() }).unwrap()
     }
 
     /// What plugins loaded from now on may use. Memory beyond what a slot reserves is not granted.

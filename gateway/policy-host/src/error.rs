@@ -92,7 +92,8 @@ fn root_cause(mut error: EvalAltResult) -> (EvalAltResult, Position) {
             position = here;
         }
         match error {
-            EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
+            EvalAltResult::ErrorInFunctionCall(_, _, inner, _)
+            | EvalAltResult::ErrorInModule(_, inner, _) => {
                 error = *inner;
             }
             root => return (root, position),

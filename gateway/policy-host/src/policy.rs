@@ -123,7 +123,9 @@ fn check_functions(policy: &str, ast: &AST) -> Result<(), ScriptError> {
     let text = match found.as_slice() {
         arities if arities.contains(&arity) => return Ok(()),
         [] => "it defines no policy; write fn rank(request) { .. }".to_owned(),
-        [other, ..] => format!("rank takes {other} arguments, but is given one; write fn rank(request) {{ .. }}"),
+        [other, ..] => {
+            format!("rank takes {other} arguments, but is given one; write fn rank(request) {{ .. }}")
+        }
     };
     Err(ScriptError::new(policy, ScriptErrorKind::MissingFunction, text))
 }
@@ -143,7 +145,12 @@ enum Failure {
 }
 
 impl RhaiPolicy {
-    fn ask(&self, budget: Duration, roster: &Arc<Roster>, input: &Arc<RankInput>) -> Result<RankDecision, Failure> {
+    fn ask(
+        &self,
+        budget: Duration,
+        roster: &Arc<Roster>,
+        input: &Arc<RankInput>,
+    ) -> Result<RankDecision, Failure> {
         let snapshot = Snapshot { roster: Arc::clone(roster), input: Arc::clone(input) };
         let _running = Running::for_at_most(budget);
         // The top of the script is not run again; its constants are in the functions already.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use gateway_domain::{Failure, FailureKind};
@@ -17,11 +18,15 @@ pub(crate) const MAX_ADMIN_BYTES: usize = 512 * 1024;
 const PAUSE: Duration = Duration::from_secs(30);
 /// The longest a body may take in all.
 const TOTAL: Duration = Duration::from_secs(600);
+/// Of a body that is too large, this much more is taken and thrown away, for so long.
+const DRAIN_BYTES: usize = 128 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// Reads a body to its end.
 pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Failure> {
     check_encoding(request.headers())?;
     if declared_length(request.headers()).is_some_and(|length| length > limit) {
+        drain(request.into_body());
         return Err(too_large(limit));
     }
     tokio::time::timeout(TOTAL, collect(request, limit)).await.unwrap_or_else(|_| Err(slow()))
@@ -40,6 +45,7 @@ async fn collect(request: Request, limit: usize) -> Result<Bytes, Failure> {
         })?;
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + rest.len() + data.len() > limit {
+            drain(body);
             return Err(too_large(limit));
         }
         // A body in one piece, as most are, is never copied.
@@ -54,6 +60,19 @@ async fn collect(request: Request, limit: usize) -> Result<Bytes, Failure> {
         rest.extend_from_slice(&data);
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Takes what a refused client still sends: closing its connection meanwhile would lose it the answer.
+#[expect(clippy::disallowed_methods, reason = "bounded, and ends with its connection at the latest")]
+fn drain(mut body: Body) {
+    tokio::spawn(tokio::time::timeout(DRAIN_TIME, async move {
+        let mut left = DRAIN_BYTES;
+        while left > 0
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        }
+    }));
 }
 
 /// What the decompression layer understood is gone from the headers; what is left is not taken.

@@ -10,7 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::rescue;
+use crate::{AppState, rescue};
 
 /// Name and bytes of every file, sorted by name; empty when the dashboard was not built.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
@@ -29,10 +29,10 @@ const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>Switchyard</t
     the same.";
 
 /// Serves a file, a page, or the error for a path that is neither.
-pub(crate) async fn page_or_unknown(request: Request) -> Response {
+pub(crate) async fn page_or_unknown(state: AppState, request: Request) -> Response {
     let path = request.uri().path();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return rescue::unknown_route(&request);
+        return rescue::unknown_route(&state, &request);
     }
     if let Some(file) = find(path.trim_start_matches('/')).filter(|_| path != "/") {
         return respond(file, request.headers());
@@ -42,7 +42,7 @@ pub(crate) async fn page_or_unknown(request: Request) -> Response {
         .any(|start| path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     let wants_page = path == "/" || accepts(request.headers(), ACCEPT.as_str(), "text/html");
     if is_api || !wants_page {
-        return rescue::unknown_route(&request);
+        return rescue::unknown_route(&state, &request);
     }
     match find("index.html") {
         Some(index) => respond(index, request.headers()),

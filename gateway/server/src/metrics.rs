@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use gateway_core::Gateway;
 use gateway_core::ports::{Ended, Observer, RankingSeen};
-use gateway_core::stage::Route;
 use gateway_domain::Failure;
 use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -161,12 +160,12 @@ impl Metrics {
     }
 
     /// A request that was refused before the pipeline saw it.
-    pub(crate) fn refused(&self, route: Route, failure: &Failure, duration: Duration) {
+    pub(crate) fn refused(&self, route: &'static str, failure: &Failure, duration: Duration) {
         self.count(route, failure.kind.label(), failure.origin.label(), duration);
     }
 
-    fn count(&self, route: Route, outcome: &'static str, origin: &'static str, duration: Duration) {
-        self.requests.get_or_create(&RequestLabels { route: route.label(), outcome, origin }).inc();
+    fn count(&self, route: &'static str, outcome: &'static str, origin: &'static str, duration: Duration) {
+        self.requests.get_or_create(&RequestLabels { route, outcome, origin }).inc();
         self.duration.observe(duration.as_secs_f64());
     }
 }
@@ -178,7 +177,7 @@ impl Observer for Metrics {
 
     fn ended(&self, ended: Ended<'_>) {
         let origin = ended.failure.map_or("", |failure| failure.origin.label());
-        self.count(ended.route, ended.outcome.label(), origin, ended.duration);
+        self.count(ended.route.label(), ended.outcome.label(), origin, ended.duration);
         if let Some(span) = ended.first_event {
             self.first_event.observe(span.as_secs_f64());
         }

@@ -1,6 +1,7 @@
 //! The one place where a failure becomes a status and a body in the client's dialect.
 
 use std::any::Any;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -10,8 +11,12 @@ use gateway_protocol::responses::{error_body, whole_seconds};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::AppState;
+
 /// The header that names the request in every answer.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How metrics call everything that is no route: the paths themselves are without bound.
+const OTHER_ROUTES: &str = "other";
 /// Seconds that a caller waits when nobody knows better: a 429 without this header ends a Codex turn at once.
 const DEFAULT_RETRY_SECONDS: u64 = 5;
 /// The longest wait that is told; two SDKs sleep for as long as they are told, however long.
@@ -76,15 +81,22 @@ pub(crate) fn answer(failure: &Failure, id: Option<&RequestId>) -> Response {
 }
 
 /// The answer to a path that does not exist.
-pub(crate) fn unknown_route(request: &Request) -> Response {
+pub(crate) fn unknown_route(state: &AppState, request: &Request) -> Response {
     let message = format!("there is no {} {}", request.method(), request.uri().path());
-    answer(&Failure::client(FailureKind::UnknownRoute, message), None)
+    unrouted(state, &Failure::client(FailureKind::UnknownRoute, message))
 }
 
 /// The answer to a method that a route does not have.
-pub(crate) async fn method_not_allowed(request: Request) -> Response {
+pub(crate) async fn method_not_allowed(state: AppState, request: Request) -> Response {
     let message = format!("{} does not take {}", request.uri().path(), request.method());
-    answer(&Failure::client(FailureKind::MethodNotAllowed, message), None)
+    unrouted(&state, &Failure::client(FailureKind::MethodNotAllowed, message))
+}
+
+/// No stage sees such a request, so it is counted and logged here.
+fn unrouted(state: &AppState, failure: &Failure) -> Response {
+    tracing::info!(kind = failure.kind.label(), why = failure.message, "request refused");
+    state.metrics.refused(OTHER_ROUTES, failure, Duration::ZERO);
+    answer(failure, None)
 }
 
 /// The answer to a request whose handling panicked. What it said goes to the log only.
@@ -98,7 +110,6 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_429_always_carries_whole_seconds() {

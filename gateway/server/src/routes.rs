@@ -9,12 +9,13 @@ use tower_http::decompression::RequestDecompressionLayer;
 use crate::{AppState, admin, dashboard, public, rescue};
 
 pub(crate) fn router(state: AppState) -> Router {
+    let (lost, wrong) = (state.clone(), state.clone());
     Router::new()
         .merge(clients(state.clone()))
         .merge(operations(state.clone()))
-        .nest(gateway_api::ADMIN_PREFIX, administration(state.clone()))
-        .fallback(dashboard::page_or_unknown)
-        .method_not_allowed_fallback(rescue::method_not_allowed)
+        .nest(gateway_api::ADMIN_PREFIX, administration(state))
+        .fallback(move |request| dashboard::page_or_unknown(lost.clone(), request))
+        .method_not_allowed_fallback(move |request| rescue::method_not_allowed(wrong.clone(), request))
         // Outermost: one request's bug is one request's 500.
         .layer(CatchPanicLayer::custom(rescue::panicked))
 }

@@ -145,7 +145,7 @@ fn surface(wasm: &[u8]) -> Option<Vec<String>> {
     let types = types.as_ref();
     let describe = |entity: EntityType| match entity {
         EntityType::Func(id) | EntityType::FuncExact(id) | EntityType::Tag(id) => {
-            format!("{:?}", types[id].composite_type)
+            format!("{:?}", types.get(id).map(|known| &known.composite_type))
         }
         EntityType::Table(table) => format!("table of {:?}", table.element_type),
         EntityType::Memory(memory) => format!("memory, 64 bit: {}", memory.memory64),
@@ -237,7 +237,8 @@ impl Bundle {
     fn write(&self, dist: &Path) -> anyhow::Result<()> {
         let partial = dist.with_extension("partial");
         remove(&partial)?;
-        fs::create_dir_all(partial.join("assets")).with_context(|| format!("create {}", partial.display()))?;
+        fs::create_dir_all(partial.join("assets"))
+            .with_context(|| format!("create {}", partial.display()))?;
         for asset in self.others.iter().chain([&self.wasm]) {
             for (suffix, content) in [("", &asset.raw), (".br", &asset.brotli), (".gz", &asset.gzip)] {
                 let path = partial.join(format!("{}{suffix}", asset.path));

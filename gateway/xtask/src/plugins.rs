@@ -49,7 +49,8 @@ struct Plugin {
 
 impl Plugin {
     fn in_folder(folder: &Path, dist: &Path) -> anyhow::Result<Self> {
-        let name = folder.file_name().and_then(|name| name.to_str()).context("a plugin folder without a name")?;
+        let name =
+            folder.file_name().and_then(|name| name.to_str()).context("a plugin folder without a name")?;
         let manifest = folder.join("plugin.toml");
         let text = fs::read_to_string(&manifest).with_context(|| format!("read {}", manifest.display()))?;
         ensure!(
@@ -66,7 +67,9 @@ impl Plugin {
     }
 
     fn is_stale(&self, shared: SystemTime) -> anyhow::Result<bool> {
-        let Ok(built) = fs::metadata(&self.component).and_then(|file| file.modified()) else { return Ok(true) };
+        let Ok(built) = fs::metadata(&self.component).and_then(|file| file.modified()) else {
+            return Ok(true);
+        };
         Ok(built < shared.max(newest(std::slice::from_ref(&self.folder))?))
     }
 

@@ -58,7 +58,10 @@ pub(crate) fn lint(root: &Path) -> anyhow::Result<()> {
     carry_out(command)?;
     say("checking lints");
     carry_out(cargo(root, ["clippy", "--all-targets", "--", "--deny", "warnings"]))?;
-    carry_out(cargo(root, ["clippy", "--package", "switchyard-dashboard", "--all-targets", "--", "--deny", "warnings"]))
+    carry_out(cargo(
+        root,
+        ["clippy", "--package", "switchyard-dashboard", "--all-targets", "--", "--deny", "warnings"],
+    ))
 }
 
 fn nextest(root: &Path) -> anyhow::Result<()> {
@@ -78,7 +81,8 @@ fn deny(root: &Path) -> anyhow::Result<PathBuf> {
     }
     if !is_there(&binary) {
         say("installing cargo-deny; this takes some minutes, once");
-        let mut install = cargo(root, ["install", "cargo-deny", "--locked", "--version", CARGO_DENY, "--root"]);
+        let mut install =
+            cargo(root, ["install", "cargo-deny", "--locked", "--version", CARGO_DENY, "--root"]);
         install.arg(&ours).env("CARGO_TARGET_DIR", ours.join("build"));
         carry_out(install)?;
         // What it was built from is large and of no further use.

@@ -133,7 +133,8 @@ fn rustup_add_target() -> bool {
 }
 
 fn install_debian_packages() -> anyhow::Result<()> {
-    let by_hand = format!("run `rustup target add {TARGET}` or `apt-get install {}`", DEBIAN_PACKAGES.join(" "));
+    let by_hand =
+        format!("run `rustup target add {TARGET}` or `apt-get install {}`", DEBIAN_PACKAGES.join(" "));
     let is_root = output_of(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
     if !is_root {
         bail!("cannot compile for {TARGET}, and installing needs root: {by_hand}, then start again");

@@ -2,7 +2,9 @@
 //! load. The same ranking as the built-in and as `policies/usage-balanced.rhai`; the formula in words is in
 //! `policies/README.md`.
 
-use switchyard_plugin_sdk::{About, Candidate, Decision, Health, RankRequest, Scheduler, best_first, left};
+use switchyard_plugin_sdk::{
+    About, Candidate, Decision, Health, RankRequest, Scheduler, best_first, left, two_decimals,
+};
 
 /// How much an account counts as having left when nobody knows.
 const UNKNOWN: f64 = 0.5;
@@ -60,6 +62,6 @@ fn reason(first: &Candidate, considered: usize) -> String {
         "keeps the conversation where its prompt cache is".to_owned()
     } else {
         let least = left(first.short_window_used, UNKNOWN).min(left(first.long_window_used, UNKNOWN));
-        format!("most headroom: {least:.2} left")
+        ["most headroom: ", &two_decimals(least), " left"].concat()
     }
 }

@@ -17,7 +17,7 @@ pub use bindings::exports::switchyard::plugin::scheduling::{
 };
 pub use bindings::switchyard::plugin::types::{ConfigIssue, PluginError};
 pub use config::invalid_config;
-pub use ranking::{best_first, left};
+pub use ranking::{best_first, left, two_decimals};
 
 /// What a plugin says about itself while it is admitted.
 #[derive(Debug, Clone, Copy)]

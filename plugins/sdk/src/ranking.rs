@@ -10,6 +10,22 @@ pub fn left(used: f64, when_unknown: f64) -> f64 {
     if used.is_nan() { when_unknown } else { (1.0 - used).clamp(0.0, 1.0) }
 }
 
+/// `0.82`: what `format!("{value:.2}")` says, in a tenth of the time for a share, because a reason is written
+/// for every request.
+#[must_use]
+pub fn two_decimals(value: f64) -> String {
+    let hundredths = value * 100.0;
+    let nearest = hundredths.round_ties_even();
+    // The product is rounded itself, so what lies near the middle of two is left to the exact way.
+    let is_clear = ((hundredths - nearest).abs() - 0.5).abs() > 1e-6;
+    if !(is_clear && (0.0..10.0).contains(&value)) {
+        return format!("{value:.2}");
+    }
+    let nearest = nearest as u32;
+    let digit = |n: u32| char::from_digit(n % 10, 10).unwrap_or('?');
+    String::from_iter([digit(nearest / 100), '.', digit(nearest / 10), digit(nearest)])
+}
+
 /// Sorts by score, highest first. Ties go to whoever was picked longest ago, then to the lower handle.
 ///
 /// A score that is NaN means "not considered": leave it out before.
@@ -77,6 +93,17 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_decimals_are_those_of_the_standard_library() {
+        for n in 0..=100_000_u32 {
+            let value = f64::from(n) / 100_000.0;
+            assert_eq!(two_decimals(value), format!("{value:.2}"));
+        }
+        for odd in [-0.5, 9.996, 9.999, 10.0, 123.456, 1e300, f64::NAN, f64::INFINITY, 0.125, 0.975, 5e-324] {
+            assert_eq!(two_decimals(odd), format!("{odd:.2}"));
+        }
+    }
 
     #[test]
     fn what_is_left_is_a_share_and_unknown_is_the_callers_guess() {

@@ -3,8 +3,14 @@
 mod bad_input;
 mod bodies;
 mod callers;
+mod error_bodies;
+mod fidelity;
+mod hang_up;
 mod no_capacity;
 mod routes;
+mod scheduling;
+mod stream_faults;
+mod tokens;
 
 use anyhow::{Result, ensure};
 use gateway_lab::{LabAccount, LabClock, LabConfig};

@@ -264,7 +264,8 @@ async fn a_client_with_a_sign_in_of_its_own_is_served_by_the_pool() -> Result<()
     let rig = Rig::start(1).await?;
     // Its own account questions go elsewhere: over plain HTTP Codex accepts a provider of another origin only.
     let settings = format!(r#"chatgpt_base_url = "{}/""#, rig.lab.backend_url());
-    let gateway = rig.gateway.url.replace("127.0.0.1", "localhost");
+    let tap = Tap::before(&rig.gateway.url).await?;
+    let gateway = tap.url.replace("127.0.0.1", "localhost");
     // This very name makes it compress bodies as it does for its vendor.
     let provider = format!("name = \"OpenAI\"\nbase_url = \"{gateway}/backend-api/codex\"\nrequires_openai_auth = true");
     let codex = Codex::with_provider("own-sign-in", &provider, &settings)?;
@@ -281,6 +282,8 @@ async fn a_client_with_a_sign_in_of_its_own_is_served_by_the_pool() -> Result<()
         carries_the_accounts_token(turn)?;
         assert!(turn.header("authorization").is_some_and(|bearer| !bearer.contains(clients_own)));
         assert_eq!(turn.json()["model"], "gpt-5.5");
+        assert!(!tap.saw(&turn.body).await, "Codex did not compress, so nothing was shown");
     }
+    assert!(tap.saw(b"content-encoding: zstd").await);
     rig.finish().await
 }

@@ -23,9 +23,9 @@ const CLIENT_TIME: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A lab, and the real binary in front of it with accounts that its own command line imported.
-struct Rig {
-    lab: Lab,
-    gateway: Spawned,
+pub(crate) struct Rig {
+    pub(crate) lab: Lab,
+    pub(crate) gateway: Spawned,
     stop: CancellationToken,
     /// Holds the accounts and the database.
     _folder: TempDir,
@@ -39,7 +39,8 @@ impl Rig {
         Self::start_with(LabConfig::new(accounts, LabClock::real())).await
     }
 
-    async fn start_with(config: LabConfig) -> Result<Self> {
+    /// The same with a lab of another kind.
+    pub(crate) async fn start_with(config: LabConfig) -> Result<Self> {
         let stop = CancellationToken::new();
         let lab = Lab::start_local(config, stop.clone()).await?;
         let folder = tempfile::tempdir()?;
@@ -60,7 +61,7 @@ impl Rig {
     }
 
     /// Ends both. The gateway has to end well: a stream or a lease that is left over would hold it up.
-    async fn finish(mut self) -> Result<()> {
+    pub(crate) async fn finish(mut self) -> Result<()> {
         self.gateway.terminate(Duration::from_secs(10))?;
         self.stop.cancel();
         self.lab.stopped().await;

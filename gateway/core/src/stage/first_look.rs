@@ -107,7 +107,7 @@ pub(crate) struct EventReader {
     route: Route,
     framer: SseFramer,
     seen: Seen,
-    /// Events so far.
+    /// Events of the dialect so far.
     pub(crate) events: u64,
     /// Whether anything but lifecycle events came.
     pub(crate) content_seen: bool,
@@ -150,7 +150,8 @@ impl EventReader {
                 EventKind::Lifecycle | EventKind::Vendor => {}
                 _ => *content_seen = true,
             }
-            *events += u64::from(kind != EventKind::Vendor);
+            // The backend's own events carry no number.
+            *events += u64::from(!matches!(kind, EventKind::Vendor | EventKind::Quota));
             hidden |= is_hidden(*route, kind, event);
             seen.take(event, kind);
         });

@@ -44,8 +44,9 @@ pub(crate) async fn forward(
     loop {
         let scheduled = match schedule(gateway, &decoded, &tried, settlement).await {
             Ok(scheduled) => scheduled,
-            // What an account said is worth more than that nobody else is left.
-            Err(nobody) => return Err(last.filter(|_| !tried.is_empty()).unwrap_or(nobody)),
+            // What an account said is worth more than that nobody else is left. When both say the same, the pool
+            // knows better than the last account when the first one is back.
+            Err(nobody) => return Err(last.filter(|last| last.kind != nobody.kind).unwrap_or(nobody)),
         };
         tried.push(scheduled.lease.account());
         match attempt(gateway, &decoded, scheduled, settlement).await {

@@ -19,9 +19,11 @@ pub(super) fn run(used: &mut Guest, fresh: &mut Guest, deterministic: bool) -> R
         let again = ask(used)?;
         let elsewhere = ask(fresh)?;
         if deterministic && !(same(&first, &again) && same(&first, &elsewhere)) {
-            return Err("it says it is deterministic but answered one question differently; keep nothing of a \
+            return Err(
+                "it says it is deterministic but answered one question differently; keep nothing of a \
                         request, and take time and chance from the request"
-                .to_owned());
+                    .to_owned(),
+            );
         }
     }
     Ok(())
@@ -33,6 +35,7 @@ fn explain(error: PolicyError) -> String {
 
 /// Equal bit for bit: a NaN score equals itself here.
 fn same(a: &RankDecision, b: &RankDecision) -> bool {
-    let bits = |decision: &RankDecision| decision.scores.iter().map(|score| score.to_bits()).collect::<Vec<_>>();
+    let bits =
+        |decision: &RankDecision| decision.scores.iter().map(|score| score.to_bits()).collect::<Vec<_>>();
     a.action == b.action && a.reason == b.reason && bits(a) == bits(b)
 }

@@ -93,8 +93,11 @@ fn a_loop_or_a_trap_while_setting_up_ends_the_admission() {
 fn the_probe_finds_what_would_fail_on_the_first_request() {
     let looping = Hostile { otherwise: "(loop $forever (br $forever)) (unreachable)", ..SLEEPING };
     assert_refused(&looping.component(), Step::Probe, "time limit");
-    let inventing = Hostile { otherwise: "(i32.store (i32.const 260) (i32.const 512)) \
-        (i32.store (i32.const 264) (i32.const 1)) (i32.const 256)", ..SLEEPING };
+    let inventing = Hostile {
+        otherwise: "(i32.store (i32.const 260) (i32.const 512)) \
+        (i32.store (i32.const 264) (i32.const 1)) (i32.const 256)",
+        ..SLEEPING
+    };
     assert_refused(&inventing.component(), Step::Probe, "account 99, which is no candidate");
 }
 

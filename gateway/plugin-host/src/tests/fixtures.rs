@@ -10,7 +10,8 @@ use wit_component::{ComponentEncoder, StringEncoding};
 /// The component as `cargo xtask build` left it.
 pub(super) fn shipped(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist").join(format!("{name}.wasm"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run cargo xtask build first", path.display()))
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run cargo xtask build first", path.display()))
 }
 
 /// What can be varied about the hostile scheduler.
@@ -38,7 +39,8 @@ impl Hostile {
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
         let (package, _) = resolve.push_dir(wit).unwrap();
         let world = resolve.select_world(&[package], Some("scheduler")).unwrap();
-        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .unwrap();
         ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
     }
 }

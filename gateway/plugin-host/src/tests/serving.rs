@@ -34,6 +34,17 @@ fn an_endless_loop_ends_at_the_deadline() {
 
 #[test]
 fn every_kind_of_harm_fails_its_own_request_only() {
+    assert_harmless(&load(patient()));
+}
+
+#[test]
+fn without_the_pool_the_same_limits_hold() {
+    let host = PluginHost::frugal().with_limits(patient());
+    assert_harmless(&host.load("hostile", &SLEEPING.component(), "").unwrap());
+}
+
+#[track_caller]
+fn assert_harmless(policy: &WasmPolicy) {
     let cases = [
         (101, "failed", "unreachable"),
         (102, "failed", "more than its 16 MiB of memory"),
@@ -46,13 +57,12 @@ fn every_kind_of_harm_fails_its_own_request_only() {
         (109, "invalid_output", "900 accounts out of 2"),
         (110, "failed", "discriminant"),
     ];
-    let policy = load(patient());
     for (seed, label, because) in cases {
-        let error = answer(&policy, seed).unwrap_err();
+        let error = answer(policy, seed).unwrap_err();
         assert_eq!(error.label(), label, "{seed}: {error}");
         assert!(error.to_string().contains(because), "{seed}: {error}");
         assert_eq!(policy.pool.alive(), 0, "{seed}: a broken instance is not kept");
-        assert_eq!(answer(&policy, 0), Ok(Action::Delegate), "after {seed}");
+        assert_eq!(answer(policy, 0), Ok(Action::Delegate), "after {seed}");
     }
 }
 

@@ -27,7 +27,10 @@ fn it_says_who_it_is() {
     assert_eq!(policy.version().language, PolicyLanguage::Wasm);
     assert_eq!(policy.version().digest.len(), 16);
     let manifest = include_str!("../../../../plugins/headroom/plugin.toml");
-    assert!(manifest.contains(&format!("summary = \"{}\"", policy.metadata().summary)), "the manifest agrees");
+    assert!(
+        manifest.contains(&format!("summary = \"{}\"", policy.metadata().summary)),
+        "the manifest agrees"
+    );
 }
 
 #[test]

@@ -41,7 +41,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 
 fn check(policy: &dyn RankingPolicy, file: &Path) {
     let text = fs::read_to_string(file).unwrap();
-    let case: Case = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let case: Case =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let (roster, input) = case.question.parts();
     let decision = policy.rank(&roster, &input).unwrap();
     let about = format!("{}: {}", file.display(), case.about);

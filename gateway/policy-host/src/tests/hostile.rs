@@ -21,7 +21,8 @@ fn in_service(body: &str) -> Result<RankDecision, PolicyError> {
 }
 
 fn in_service_by(host: &RhaiHost, body: &str) -> Result<RankDecision, PolicyError> {
-    let source = format!("fn rank(request) {{\nif request.client == \"victim\" {{\n{body}\n}}\ndelegate()\n}}");
+    let source =
+        format!("fn rank(request) {{\nif request.client == \"victim\" {{\n{body}\n}}\ndelegate()\n}}");
     let policy = host.load("candidate", &source).unwrap_or_else(|error| panic!("{error}: {body}"));
     let (roster, input) = Corpus::new(3).unwrap().question(5);
     let mut input = (*input).clone();
@@ -60,7 +61,10 @@ fn nothing_grows_without_end() {
         ("let list = []; loop { list.push(list); }", "too large"),
     ] {
         let error = in_service_by(&host, body).unwrap_err();
-        assert!(matches!(&error, PolicyError::Failed(why) if why.to_lowercase().contains(because)), "{body}: {error}");
+        assert!(
+            matches!(&error, PolicyError::Failed(why) if why.to_lowercase().contains(because)),
+            "{body}: {error}"
+        );
     }
 }
 
@@ -86,7 +90,11 @@ fn nothing_outside_is_within_reach() {
         assert!(error.kind == ScriptErrorKind::Runtime && error.message.contains(because), "{body}: {error}");
     }
     for body in ["eval(\"1\")", "import \"x\" as y"] {
-        assert_eq!(refused(&format!("fn rank(request) {{ {body}; }}")).kind, ScriptErrorKind::Syntax, "{body}");
+        assert_eq!(
+            refused(&format!("fn rank(request) {{ {body}; }}")).kind,
+            ScriptErrorKind::Syntax,
+            "{body}"
+        );
     }
 }
 
@@ -124,8 +132,16 @@ fn mistakes_are_told_in_words() {
         ("fn rank(request) { throw \"tired\" }", ScriptErrorKind::Runtime, "it threw: tired"),
         ("fn rank(request) { request.modle }", ScriptErrorKind::Runtime, "no property modle"),
         ("fn rank(request) { request.candidates.speed }", ScriptErrorKind::Runtime, "no property speed"),
-        ("fn rank(request) { request.candidates.min_by(\"speed\") }", ScriptErrorKind::Runtime, "no number speed"),
-        ("fn rank(request) { refuse(200, \"a\", \"b\") }", ScriptErrorKind::Runtime, "status from 400 to 599"),
+        (
+            "fn rank(request) { request.candidates.min_by(\"speed\") }",
+            ScriptErrorKind::Runtime,
+            "no number speed",
+        ),
+        (
+            "fn rank(request) { refuse(200, \"a\", \"b\") }",
+            ScriptErrorKind::Runtime,
+            "status from 400 to 599",
+        ),
         ("const LIST = [1]; fn rank(request) { LIST }", ScriptErrorKind::Syntax, "must be a number"),
         ("let x = 1; fn rank(request) { x }", ScriptErrorKind::Syntax, "Undefined variable: x"),
         ("loop {} fn rank(request) { delegate() }", ScriptErrorKind::Limit, "ran out of"),

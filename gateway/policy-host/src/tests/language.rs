@@ -77,7 +77,10 @@ fn lists_are_sorted_and_joined() {
     assert_order("all.round_robin(request.seq)", "dabc");
     assert_order("all.round_robin(-1)", "dabc");
     assert_order("all.plan(\"pro\").then(all)", "bcad");
-    assert_order("let list = all; for one in all { if one.label == \"c\" { list = all.keep(all.session_affine); } } list", "c");
+    assert_order(
+        "let list = all; for one in all { if one.label == \"c\" { list = all.keep(all.session_affine); } } list",
+        "c",
+    );
 }
 
 #[test]
@@ -94,7 +97,10 @@ fn sticky_orders_depend_on_the_key_alone() {
         })
         .collect();
     assert_eq!(firsts.len(), 4, "every account is somebody's first");
-    assert_order("all.filter(|one| one.label != \"a\").sticky(\"k\").then(all.sticky(\"k\")).filter(|one| one.label == \"d\")", "d");
+    assert_order(
+        "all.filter(|one| one.label != \"a\").sticky(\"k\").then(all.sticky(\"k\")).filter(|one| one.label == \"d\")",
+        "d",
+    );
 }
 
 #[test]
@@ -157,16 +163,24 @@ fn numbers_and_texts_have_their_functions() {
     assert_value("left(all[2].short_window_used, 0.5)", "0.5");
     assert_value("known_or(all[2].short_window_used, 0.3)", "0.3");
     assert_value("fixed(0.8249, 2)", "0.82");
-    assert_value("hash64(\"a\") == hash64(\"a\") && hash64(\"a\") != hash64(\"b\") && hash64(\"a\") >= 0", "true");
+    assert_value(
+        "hash64(\"a\") == hash64(\"a\") && hash64(\"a\") != hash64(\"b\") && hash64(\"a\") >= 0",
+        "true",
+    );
 }
 
 #[test]
 fn verdicts_carry_action_scores_and_reason() {
-    let decision = decide("fn rank(request) { let all = request.candidates; ranked(all.plan(\"pro\").max_by(\"in_flight\"), \"pro\") }");
+    let decision = decide(
+        "fn rank(request) { let all = request.candidates; ranked(all.plan(\"pro\").max_by(\"in_flight\"), \"pro\") }",
+    );
     assert_eq!(decision.reason, "pro");
     let scores: Vec<String> = decision.scores.iter().map(f64::to_string).collect();
     assert_eq!(scores, ["NaN", "1", "4", "NaN"]);
-    assert!(decide("fn rank(request) { ranked(request.candidates) }").scores.is_empty(), "nothing was scored");
+    assert!(
+        decide("fn rank(request) { ranked(request.candidates) }").scores.is_empty(),
+        "nothing was scored"
+    );
 
     assert_eq!(decide("fn rank(request) { wait_ms(250) }").action, Action::WaitMs(250));
     assert_eq!(decide("fn rank(request) { wait_ms(-5) }").action, Action::WaitMs(0));

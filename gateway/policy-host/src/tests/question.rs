@@ -119,7 +119,10 @@ impl Question {
     pub(super) fn parts(&self) -> (Arc<Roster>, Arc<RankInput>) {
         let refs = || (0..).map(AccountRef).zip(&self.accounts);
         let handle = |label: &String| {
-            refs().find(|(_, account)| account.label == *label).unwrap_or_else(|| panic!("nobody is {label}")).0
+            refs()
+                .find(|(_, account)| account.label == *label)
+                .unwrap_or_else(|| panic!("nobody is {label}"))
+                .0
         };
         let roster = Roster {
             generation: 1,

@@ -209,7 +209,10 @@ fn named(name: &str) -> Result<Number, Box<EvalAltResult>> {
 
 fn number(value: &Dynamic) -> Result<f64, Box<EvalAltResult>> {
     let integer = || value.as_int().map(|whole| whole as f64);
-    value.as_float().or_else(|_| integer()).map_err(|found| complaint(format!("expected a number, found {found}")))
+    value
+        .as_float()
+        .or_else(|_| integer())
+        .map_err(|found| complaint(format!("expected a number, found {found}")))
 }
 
 fn filter(context: &NativeCallContext, list: &Candidates, wanted: &FnPtr) -> Listed {

@@ -50,7 +50,9 @@ pub(super) fn register(engine: &mut Engine) {
         .register_type_with_name::<Request>("Request")
         .register_get("candidates", |r: &mut Request| Candidates::all(&r.0))
         .register_get("model", |r: &mut Request| -> ImmutableString { r.0.input.info.model.as_str().into() })
-        .register_get("client", |r: &mut Request| -> ImmutableString { r.0.input.info.client.as_str().into() })
+        .register_get("client", |r: &mut Request| -> ImmutableString {
+            r.0.input.info.client.as_str().into()
+        })
         .register_get("session", |r: &mut Request| -> ImmutableString {
             r.0.input.info.session.as_ref().map_or("", |session| session.as_str()).into()
         })

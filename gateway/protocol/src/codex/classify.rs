@@ -78,9 +78,11 @@ fn build(
         Some(code) => format!("the upstream answered {status} ({code})"),
         None => format!("the upstream answered {status}"),
     });
+    // Clients go by the wait: without it they would ask again long before the limit ends.
+    let until_reset = || resets_at.map(|at| Duration::from_millis(now.millis_until(at)));
     Failure::upstream(class.kind, message)
         .retry(class.retry)
-        .after(wait)
+        .after(wait.or_else(until_reset))
         .resets_at(resets_at)
         .answered(Answer { status, code: said.code.clone(), param: said.param.clone() })
 }

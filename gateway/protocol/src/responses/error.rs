@@ -35,7 +35,8 @@ fn error_object(failure: &Failure) -> Value {
     error.insert("message".into(), failure.message.as_str().into());
     error.insert("type".into(), error_type(failure).into());
     error.insert("code".into(), error_code(failure).into());
-    let param = failure.param.or_else(|| failure.answer.as_ref()?.param.as_deref());
+    let named = failure.param.or_else(|| failure.answer.as_ref()?.param.as_deref());
+    let param = named.or_else(|| is_about_model(failure.kind).then_some("model"));
     error.insert("param".into(), param.into());
     if let Some(at) = failure.resets_at {
         error.insert("resets_at".into(), at.as_secs().into());
@@ -58,8 +59,14 @@ fn error_code(failure: &Failure) -> &str {
         (Some(answer), FailureKind::Refused | FailureKind::ExtensionRefused) => {
             answer.code.as_deref().unwrap_or("invalid_request_error")
         }
+        // Whether nobody or only no account here has the model: clients know one code for both.
+        (_, kind) if is_about_model(kind) => FailureKind::UnknownModel.label(),
         _ => failure.kind.label(),
     }
+}
+
+const fn is_about_model(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::UnknownModel | FailureKind::ModelNotSupported)
 }
 
 fn error_type(failure: &Failure) -> &'static str {

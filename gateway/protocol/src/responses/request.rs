@@ -16,6 +16,7 @@ const REFUSED_MEMBERS: &[&str] = &[
     "max_output_tokens",
     "max_tokens",
     "max_completion_tokens",
+    "max_tool_calls",
     "temperature",
     "top_p",
     "top_logprobs",
@@ -187,6 +188,12 @@ fn apply(mut members: Members<'_>, caller: CallerKind) -> Result<Edited, Request
     let mut edits: Vec<Cow<'static, str>> = Vec::new();
     for name in REFUSED_MEMBERS {
         if members.remove(name) {
+            edits.push(Cow::Owned(format!("{name} left out")));
+        }
+    }
+    // SDKs write what is not set as null; the backend refuses the member whatever it holds.
+    for name in ["previous_response_id", "conversation"] {
+        if members.get(name) == Some("null") && members.remove(name) {
             edits.push(Cow::Owned(format!("{name} left out")));
         }
     }

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::StreamExt;
 use gateway_core::pipeline;
-use gateway_core::stage::{Received, Reply, ReplyBody, Route};
+use gateway_core::stage::{Received, Reply, ReplyBody, Route, identify};
 use gateway_domain::RequestId;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -37,6 +37,11 @@ async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
     let id = RequestId::generate();
     let (at, started) = (state.gateway.now(), Instant::now());
     let peer = peer_of(&request);
+    // Asked again by the pipeline, which lets nobody else through; asked here as well so that a stranger's body is
+    // not even read.
+    if let Err(failure) = identify(&state.gateway.keys(), peer, request.headers()) {
+        return refuse_unread(&state, route, &failure, &id, started);
+    }
     let encoding = request.headers().get(http::header::CONTENT_ENCODING).cloned();
     let headers = std::mem::take(request.headers_mut());
     // The body's reader needs these two; everything else travels on without a copy.
@@ -66,7 +71,7 @@ fn refuse_unread(
     started: Instant,
 ) -> Response {
     tracing::warn!(request = %id, kind = failure.kind.label(), origin = failure.origin.label(), why = failure.message, "request refused");
-    state.metrics.refused(route, failure, started.elapsed());
+    state.metrics.refused(route.label(), failure, started.elapsed());
     rescue::answer(failure, Some(id))
 }
 
