@@ -61,7 +61,13 @@ impl Answer {
         let message = text("message").filter(|message| !message.is_empty()).context("no message")?;
         let kind = text("type").context("the type is no text")?;
         let code = text("code").context("the code is no text")?;
-        Ok(OpenAiError { message, kind, code, param: text("param"), object: body["error"].clone() })
+        Ok(OpenAiError {
+            message,
+            kind,
+            code,
+            param: text("param"),
+            object: body.get("error").cloned().unwrap_or_default(),
+        })
     }
 }
 

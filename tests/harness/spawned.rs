@@ -50,7 +50,10 @@ impl Spawned {
     /// # Errors
     /// As [`Spawned::serve`].
     pub fn serve_on(
-        port: u16, data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)],
+        port: u16,
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
     ) -> Result<Self> {
         std::fs::create_dir_all(data_dir)?;
         let log = data_dir.join("switchyard.log");

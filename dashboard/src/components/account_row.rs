@@ -7,7 +7,7 @@ use super::badge::badge;
 use super::window_bar::window_bar;
 use crate::logic::accounts::{failure_note, state_note, state_tone, state_word, subtitle};
 use crate::logic::answer::path_part;
-use crate::logic::number::{UNKNOWN, count};
+use crate::logic::number::{UNKNOWN, plural};
 use crate::logic::time::{ago, took};
 
 /// Redrawn in place when this account changes or the clock ticks; the elements stay.
@@ -34,7 +34,7 @@ fn row(account: &AccountView, now: i64) -> impl IntoView + use<> {
             <td role="cell" class="account-windows">{windows_cell(account, now)}</td>
             <td role="cell" class="account-load">
                 <span class="figure-line">
-                    {format!("{} requests", count(account.requests))}
+                    {plural(account.requests, "request", "requests")}
                     {(account.in_flight > 0)
                         .then(|| view! { <span class="running">{format!("{} running", account.in_flight)}</span> })}
                 </span>

@@ -30,6 +30,28 @@ pub(crate) struct Buffers {
     tried: Vec<u32>,
 }
 
+/// The handles of one question: one bit each, because looking fifty up costs as much as ranking them.
+struct Handles(Vec<u64>);
+
+impl Handles {
+    fn of(input: &RankInput) -> Self {
+        // Candidates stand in the order of their handles, so the last one is the largest.
+        let largest = input.candidates.last().map_or(0, |candidate| candidate.account.0 as usize);
+        let mut bits = vec![0_u64; largest / 64 + 1];
+        for candidate in &input.candidates {
+            if let Some(word) = bits.get_mut(candidate.account.0 as usize / 64) {
+                *word |= 1 << (candidate.account.0 % 64);
+            }
+        }
+        Self(bits)
+    }
+
+    fn contain(&self, account: AccountRef) -> bool {
+        let word = self.0.get(account.0 as usize / 64);
+        word.is_some_and(|word| word & (1 << (account.0 % 64)) != 0)
+    }
+}
+
 impl Buffers {
     /// The question as a record, borrowing from the input and from these buffers.
     pub(crate) fn request<'a>(&'a mut self, input: &'a RankInput) -> wit::RankRequest<'a> {
@@ -111,11 +133,8 @@ fn known(input: &RankInput, accounts: Vec<u32>) -> Result<Vec<AccountRef>, Polic
         )));
     }
     let accounts: Vec<AccountRef> = accounts.into_iter().map(AccountRef).collect();
-    // Candidates stand in the order of their handles.
-    let is_known = |account: &AccountRef| {
-        input.candidates.binary_search_by_key(account, |candidate| candidate.account).is_ok()
-    };
-    match accounts.iter().find(|account| !is_known(account)) {
+    let handles = Handles::of(input);
+    match accounts.iter().find(|account| !handles.contain(**account)) {
         None => Ok(accounts),
         Some(stranger) => {
             Err(PolicyError::InvalidOutput(format!("ranked account {}, which is no candidate", stranger.0)))

@@ -35,18 +35,23 @@ impl Corpus {
             body_bytes: 2048,
             attempt: 0,
         };
+        // Twice as many accounts as candidates, because some of them are left out.
         let ids: Result<Vec<AccountId>, IdError> =
-            (0..MAX_CANDIDATES).map(|n| AccountId::parse(&format!("acc_{n}"))).collect();
+            (0..2 * MAX_CANDIDATES).map(|n| AccountId::parse(&format!("acc_{n}"))).collect();
         Ok(Self { state: seed, info, ids: ids?, asked: 0 })
     }
 
     /// One question about this many candidates, with the roster their handles belong to.
     pub fn question(&mut self, candidates: usize) -> (Arc<Roster>, Arc<RankInput>) {
         self.asked += 1;
-        let mut roster = Roster { generation: self.asked, accounts: Vec::with_capacity(candidates) };
+        let candidates = candidates.min(MAX_CANDIDATES);
+        let mut roster = Roster { generation: self.asked, accounts: Vec::new() };
         let mut list = Vec::with_capacity(candidates);
         let mut tried = Vec::new();
-        for (at, id) in (0_u32..).zip(self.ids.clone().into_iter().take(candidates)) {
+        for (at, id) in (0_u32..).zip(self.ids.clone()) {
+            if list.len() == candidates {
+                break;
+            }
             let profile = self.profile(AccountRef(at), id);
             // Some accounts cannot serve this model and are left out, so handles have gaps.
             if !self.one_in(9) {

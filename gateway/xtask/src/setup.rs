@@ -18,7 +18,7 @@ struct Package {
     program: &'static str,
 }
 
-/// What the tests start. Chromium speaks WebDriver through a program of its own.
+/// What the tests start. Chromium is driven through a program of its own.
 const TEST_PACKAGES: [Package; 5] = [
     Package { name: "chromium", program: "chromium" },
     Package { name: "chromium-driver", program: "chromedriver" },

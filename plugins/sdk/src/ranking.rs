@@ -18,7 +18,7 @@ pub fn two_decimals(value: f64) -> String {
     let nearest = hundredths.round_ties_even();
     // The product is rounded itself, so what lies near the middle of two is left to the exact way.
     let is_clear = ((hundredths - nearest).abs() - 0.5).abs() > 1e-6;
-    if !(is_clear && (0.0..10.0).contains(&value)) {
+    if !(is_clear && value.is_sign_positive() && nearest < 1000.0) {
         return format!("{value:.2}");
     }
     let nearest = nearest as u32;
@@ -100,7 +100,21 @@ mod tests {
             let value = f64::from(n) / 100_000.0;
             assert_eq!(two_decimals(value), format!("{value:.2}"));
         }
-        for odd in [-0.5, 9.996, 9.999, 10.0, 123.456, 1e300, f64::NAN, f64::INFINITY, 0.125, 0.975, 5e-324] {
+        for odd in [
+            -0.5,
+            -0.0,
+            9.994,
+            9.996,
+            9.999,
+            10.0,
+            123.456,
+            1e300,
+            f64::NAN,
+            f64::INFINITY,
+            0.125,
+            0.975,
+            5e-324,
+        ] {
             assert_eq!(two_decimals(odd), format!("{odd:.2}"));
         }
     }

@@ -59,7 +59,9 @@ async fn every_encoding_is_taken_and_arrives_plain() -> Result<()> {
         let seen = gateway.lab.requests();
         let seen = seen.iter().find(|seen| seen.path.ends_with("/codex/responses")).context("none came")?;
         assert!(seen.header("content-encoding").is_none(), "{name}");
-        assert!(seen.json()["input"][0]["content"][0]["text"].as_str().is_some_and(|text| text.len() > 60_000));
+        assert!(
+            seen.json()["input"][0]["content"][0]["text"].as_str().is_some_and(|text| text.len() > 60_000)
+        );
     }
     gateway.stop().await
 }
@@ -86,7 +88,11 @@ async fn what_cannot_be_decompressed_is_refused() -> Result<()> {
         let answer = Answer::read(gateway.post_to("/v1/responses", encoded(name), sent).await?).await?;
         assert_eq!(answer.status, status, "{what} as {name}: {}", answer.text());
         let error = answer.error()?;
-        assert_eq!((error.code.as_str(), error.kind.as_str()), (code, "invalid_request_error"), "{what} as {name}");
+        assert_eq!(
+            (error.code.as_str(), error.kind.as_str()),
+            (code, "invalid_request_error"),
+            "{what} as {name}"
+        );
         assert!(answer.header("x-request-id").is_some(), "{what} as {name}");
     }
     let metrics = gateway.metrics().await?;
@@ -125,7 +131,8 @@ async fn a_body_at_the_limit_is_served_and_one_byte_more_is_not() -> Result<()> 
     let mut unread = lab(1);
     unread.canned_bench = true;
     let gateway = InProcess::start(unread).await?;
-    let answer = Answer::read(gateway.post_to("/v1/responses", HeaderMap::new(), turn_of(LIMIT)).await?).await?;
+    let answer =
+        Answer::read(gateway.post_to("/v1/responses", HeaderMap::new(), turn_of(LIMIT)).await?).await?;
     assert_eq!(answer.status, 200, "{}", answer.text());
     completed(&events_of(&answer.text())?)?;
     let answer = gateway.post_to("/v1/responses", HeaderMap::new(), turn_of(LIMIT + 1)).await?;
@@ -165,7 +172,8 @@ async fn too_large_is_said_early_and_heard() -> Result<()> {
 async fn raw(gateway: &InProcess, head: &[u8], body: usize) -> Result<String> {
     let address = gateway.running.address;
     let mut stream = TcpStream::connect(address).await?;
-    let start = format!("POST /v1/responses HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n");
+    let start =
+        format!("POST /v1/responses HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n");
     stream.write_all(start.as_bytes()).await?;
     stream.write_all(head).await?;
     let (mut reads, mut writes) = stream.split();
@@ -207,7 +215,9 @@ async fn a_body_that_breaks_off_is_forgotten() -> Result<()> {
     for _ in 0..20 {
         let mut stream = TcpStream::connect(gateway.running.address).await?;
         stream
-            .write_all(b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5000\r\n\r\n{\"model\":")
+            .write_all(
+                b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5000\r\n\r\n{\"model\":",
+            )
             .await?;
         drop(stream);
     }
@@ -221,8 +231,10 @@ async fn a_body_that_breaks_off_is_forgotten() -> Result<()> {
 async fn a_large_native_body_arrives_byte_for_byte() -> Result<()> {
     let gateway = InProcess::start(lab(1)).await?;
     let text = "große Änderung, 漢字, \u{1F680} ".repeat(80_000);
-    let item = json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] });
-    let body = json!({ "model": "gpt-5.5", "input": [item], "stream": true, "store": false, "instructions": "" });
+    let item =
+        json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] });
+    let body =
+        json!({ "model": "gpt-5.5", "input": [item], "stream": true, "store": false, "instructions": "" });
     let body = serde_json::to_string_pretty(&body)?;
     assert!(body.len() > 2 * MIB);
     let answer = gateway.post_to("/v1/responses", HeaderMap::new(), body.clone()).await?;

@@ -30,7 +30,8 @@ const LOCAL: [Headers; 5] = [
 ];
 
 fn headers(pairs: &[(&str, &str)]) -> Result<HeaderMap> {
-    let parsed = pairs.iter().map(|(name, value)| Ok((name.parse::<HeaderName>()?, value.parse::<HeaderValue>()?)));
+    let parsed =
+        pairs.iter().map(|(name, value)| Ok((name.parse::<HeaderName>()?, value.parse::<HeaderValue>()?)));
     parsed.collect()
 }
 
@@ -121,7 +122,10 @@ async fn the_small_routes_ask_for_the_same_key_and_health_asks_for_none() -> Res
         if open {
             assert_eq!(from_elsewhere.status, 200, "{path} from elsewhere");
         } else {
-            assert_eq!((from_elsewhere.status, from_elsewhere.error()?.code.as_str()), (401, "invalid_api_key"));
+            assert_eq!(
+                (from_elsewhere.status, from_elsewhere.error()?.code.as_str()),
+                (401, "invalid_api_key")
+            );
         }
     }
     gateway.stop().await
@@ -138,18 +142,26 @@ async fn hostile_headers_change_nothing() -> Result<()> {
         ("a folded line", "session-id: a\r\n x-evil: 1\r\n", Some(400)),
         ("a zero byte", "session-id: a\0b\r\n", Some(400)),
         ("a name with a space", "session id: a\r\n", Some(400)),
-        ("bytes that are no text", "session-id: \u{ff}\u{fe}\r\nuser-agent: codex_exec/1\u{ff}\r\n", Some(200)),
+        (
+            "bytes that are no text",
+            "session-id: \u{ff}\u{fe}\r\nuser-agent: codex_exec/1\u{ff}\r\n",
+            Some(200),
+        ),
         ("a very long value", &format!("session-id: {}\r\n", "x".repeat(9_000)), Some(200)),
         ("two lengths", "content-length: 3\r\n", Some(400)),
         ("a length and chunks", "transfer-encoding: chunked\r\n", None),
     ] {
         let mut stream = tokio::net::TcpStream::connect(gateway.running.address).await?;
         let length = body.len();
-        let request = format!("POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n{body}");
+        let request = format!(
+            "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         // A server may cut a connection that speaks nonsense; what it said before counts.
-        drop(tokio::time::timeout(std::time::Duration::from_secs(10), stream.read_to_end(&mut answer)).await?);
+        drop(
+            tokio::time::timeout(std::time::Duration::from_secs(10), stream.read_to_end(&mut answer)).await?,
+        );
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let got = answer.split(' ').nth(1).and_then(|word| word.parse::<u16>().ok());
         if let Some(status) = status {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gateway_core::decisions::{DecisionState, Outcome};
-use gateway_lab::{ERROR_BODIES, ErrorBody, ErrorPlace, Fault, FaultRule, LabConfig, Route};
+use gateway_lab::{ERROR_BODIES, ErrorBody, ErrorPlace, FaultRule, LabConfig, Route};
 use gateway_scheduler::Availability;
 use serde_json::json;
 use switchyard_tests::{Answer, InProcess, events_of};
@@ -177,7 +177,13 @@ async fn walk(accounts: usize) -> Result<()> {
     gateway.stop().await
 }
 
-async fn one(gateway: &InProcess, row: &ErrorBody, pool: usize, times: Option<u32>, stream: bool) -> Result<()> {
+async fn one(
+    gateway: &InProcess,
+    row: &ErrorBody,
+    pool: usize,
+    times: Option<u32>,
+    stream: bool,
+) -> Result<()> {
     let class = meaning(row)?;
     let rule = FaultRule { times, ..FaultRule::new(*row).on(Route::Responses) };
     let rule = gateway.lab.script(rule);
@@ -194,7 +200,11 @@ async fn one(gateway: &InProcess, row: &ErrorBody, pool: usize, times: Option<u3
     };
     ensure!(fired as usize == asked, "the row was answered {fired} times, not {asked}");
     let saved = times.is_some() && (class == Expired || (pool > 1 && !matches!(class, Refused(..))));
-    if saved { served(&answer, stream)? } else { told(&answer, class, row)? }
+    if saved {
+        served(&answer, stream)?
+    } else {
+        told(&answer, class, row)?
+    }
     tried(&decision, row, class, pool, saved)?;
     marked(gateway, class, pool)
 }
@@ -212,7 +222,8 @@ fn told(answer: &Answer, class: Class, row: &ErrorBody) -> Result<()> {
     let error = answer.error()?;
     ensure!((answer.status, error.code.as_str()) == class.told(), "{} {error:?}", answer.status);
     ensure!(!error.message.contains('<'), "a page is no message: {}", error.message);
-    let retry_after = answer.header("retry-after").map(str::parse::<u64>).transpose().context("retry-after")?;
+    let retry_after =
+        answer.header("retry-after").map(str::parse::<u64>).transpose().context("retry-after")?;
     ensure!(answer.status != 429 || retry_after.is_some_and(|seconds| seconds >= 1), "{retry_after:?}");
     let wanted = match row.name {
         "rate_limit_exceeded" => Some(2),
@@ -259,7 +270,10 @@ fn tried(decision: &DecisionState, row: &ErrorBody, class: Class, pool: usize, s
 /// Dead accounts, and only those, wait for their owner.
 fn marked(gateway: &InProcess, class: Class, pool: usize) -> Result<()> {
     let waiting = waiting(gateway);
-    ensure!(if class == Dead { waiting >= 1 } else { waiting == 0 }, "{waiting} of {pool} wait for a sign-in");
+    ensure!(
+        if class == Dead { waiting >= 1 } else { waiting == 0 },
+        "{waiting} of {pool} wait for a sign-in"
+    );
     Ok(())
 }
 

@@ -18,7 +18,10 @@ const CODEX_HEADERS: &[(&str, &str)] = &[
     ("x-client-request-id", "01a1fbd5-1864-7bd0-945c-f1b3a67346f1"),
     ("x-codex-beta-features", "remote_compaction_v2"),
     ("x-codex-window-id", "01a1fbd5-1864-7bd0-945c-f1b3a67346f1:0"),
-    ("x-codex-turn-metadata", r#"{"thread_id":"01a1fbd5","sandbox":"none","turn_started_at_unix_ms":1795226409083}"#),
+    (
+        "x-codex-turn-metadata",
+        r#"{"thread_id":"01a1fbd5","sandbox":"none","turn_started_at_unix_ms":1795226409083}"#,
+    ),
     ("x-newer-than-we-know", "kept"),
 ];
 
@@ -47,7 +50,8 @@ const CODEX_BODY: &str = r#"{"model":"gpt-5.5","instructions":"You are Codex.  T
  "client_metadata":{"x":1.50,"y":1e2,"z":-0.0,"big":12345678901234567890123}, "max_of_the_future" : null }"#;
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-    let parsed = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let parsed =
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     parsed.collect()
 }
 
@@ -67,11 +71,9 @@ async fn a_codex_body_arrives_byte_for_byte_under_every_encoding() -> Result<()>
     let plain = CODEX_BODY.as_bytes();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut gzip, plain)?;
-    for (encoding, sent) in [
-        (None, plain.to_vec()),
-        (Some("zstd"), zstd::encode_all(plain, 3)?),
-        (Some("gzip"), gzip.finish()?),
-    ] {
+    for (encoding, sent) in
+        [(None, plain.to_vec()), (Some("zstd"), zstd::encode_all(plain, 3)?), (Some("gzip"), gzip.finish()?)]
+    {
         for path in ["/v1/responses", "/backend-api/codex/responses"] {
             let mut all = codex();
             if let Some(encoding) = encoding {
@@ -117,7 +119,8 @@ async fn anybody_else_is_spoken_for_by_the_gateway() -> Result<()> {
         ("openai-organization", "org-of-somebody"),
         ("session-id", "mine"),
     ]);
-    let answer = Answer::read(gateway.post_to("/v1/responses", sdk, turn("hello").to_string()).await?).await?;
+    let answer =
+        Answer::read(gateway.post_to("/v1/responses", sdk, turn("hello").to_string()).await?).await?;
     assert_eq!(answer.status, 200);
     let seen = received(&gateway)?;
     assert_eq!(seen.header("originator"), Some("switchyard"));
@@ -126,7 +129,11 @@ async fn anybody_else_is_spoken_for_by_the_gateway() -> Result<()> {
         assert_eq!(seen.header(name), None, "{name}");
     }
     let decision = gateway.decision(&answer.headers)?;
-    assert_eq!(decision.session.as_ref().map(|key| key.as_str()), Some("mine"), "it is still one conversation");
+    assert_eq!(
+        decision.session.as_ref().map(|key| key.as_str()),
+        Some("mine"),
+        "it is still one conversation"
+    );
     let edits: Vec<&str> = decision.edits.iter().map(AsRef::as_ref).collect();
     assert_eq!(edits, ["store off", "input as list", "instructions added"]);
     gateway.stop().await
@@ -195,7 +202,8 @@ fn same(expected: &Answer, got: &Answer) -> Result<()> {
     ensure!(wanted == found, "{}\n\nbecame\n\n{}", expected.text(), got.text());
     // And the headers that Codex reads.
     for name in expected.headers.keys().map(HeaderName::as_str) {
-        let for_codex = name.starts_with("x-codex-") || name.starts_with("openai-") || name == "x-models-etag";
+        let for_codex =
+            name.starts_with("x-codex-") || name.starts_with("openai-") || name == "x-models-etag";
         if for_codex && name != "x-codex-turn-state" {
             ensure!(expected.header(name) == got.header(name), "{name}");
         }
@@ -216,7 +224,10 @@ async fn the_whole_object_is_the_last_events() -> Result<()> {
         let answer = gateway.ask(&body).await?;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
         let object = answer.json();
-        assert_eq!((object["object"].as_str(), object["status"].as_str()), (Some("response"), Some("completed")));
+        assert_eq!(
+            (object["object"].as_str(), object["status"].as_str()),
+            (Some("response"), Some("completed"))
+        );
         let items = object["output"].as_array().context("no output")?;
         let kinds: Vec<&str> = items.iter().filter_map(|item| item["type"].as_str()).collect();
         assert_eq!(kinds, ["reasoning", "message"], "{output:?}");
@@ -231,7 +242,9 @@ async fn the_whole_object_is_the_last_events() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn model_lists_come_in_the_shape_of_who_asks() -> Result<()> {
     let gateway = InProcess::start(lab(1)).await?;
-    let get = async |path: &str| Answer::read(gateway.http.get(format!("{}{path}", gateway.url)).send().await?).await;
+    let get = async |path: &str| {
+        Answer::read(gateway.http.get(format!("{}{path}", gateway.url)).send().await?).await
+    };
     let codex = switchyard_tests::eventually("the catalogue is read", async || {
         let answer = get("/backend-api/codex/models?client_version=0.169.0").await?;
         Ok(answer.json()["models"].as_array().is_some_and(|models| !models.is_empty()).then_some(answer))
@@ -244,7 +257,8 @@ async fn model_lists_come_in_the_shape_of_who_asks() -> Result<()> {
     assert_eq!(get("/v1/models?client_version=0.169.0").await?.body, lab.body);
     let public = get("/v1/models").await?.json();
     assert_eq!(public["object"], "list");
-    let ids: Vec<_> = public["data"].as_array().context("no list")?.iter().map(|one| one["id"].clone()).collect();
+    let ids: Vec<_> =
+        public["data"].as_array().context("no list")?.iter().map(|one| one["id"].clone()).collect();
     assert!(ids.contains(&"gpt-5.5".into()), "{ids:?}");
     assert!(public["data"].as_array().is_some_and(|list| list.iter().all(|one| one["object"] == "model")));
     gateway.stop().await

@@ -1,14 +1,20 @@
 //! The API over real sockets, against the lab.
 
+mod admin;
 mod bad_input;
+mod binary;
 mod bodies;
 mod callers;
+mod cli;
 mod error_bodies;
 mod fidelity;
 mod hang_up;
+mod kill;
 mod no_capacity;
+mod operations;
 mod routes;
 mod scheduling;
+mod session;
 mod stream_faults;
 mod tokens;
 

@@ -11,7 +11,7 @@ use gateway_lab::{Fault, FaultRule, LabAccount, LabClock, LabConfig, LabWindow, 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use switchyard_tests::{Admin, Answer, InProcess, eventually, events_of, turn};
+use switchyard_tests::{Admin, Answer, InProcess, events_of, eventually, turn};
 
 use super::{NOW, completed, lab};
 
@@ -25,7 +25,8 @@ fn uneven() -> LabConfig {
             LabWindow::new(gateway_lab::WEEK, long, 300_000).filling(0.05),
         ])
     };
-    let accounts = vec![account("busy", 85.0, 60.0), account("fresh", 5.0, 10.0), account("half", 50.0, 45.0)];
+    let accounts =
+        vec![account("busy", 85.0, 60.0), account("fresh", 5.0, 10.0), account("half", 50.0, 45.0)];
     LabConfig::new(accounts, LabClock::fixed(NOW))
 }
 
@@ -73,7 +74,11 @@ fn explained(decision: &DecisionView, policy: &str) -> Result<()> {
     let ranked: Vec<_> = ranking.candidates.iter().map(|one| (one.account_name.as_str(), one.rank)).collect();
     ensure!(
         ranked
-            == [("fresh@example.test", Some(1)), ("half@example.test", Some(2)), ("busy@example.test", Some(3))],
+            == [
+                ("fresh@example.test", Some(1)),
+                ("half@example.test", Some(2)),
+                ("busy@example.test", Some(3))
+            ],
         "{ranked:?}"
     );
     let scores: Vec<f64> = ranking.candidates.iter().filter_map(|one| one.score).collect();
@@ -107,12 +112,10 @@ async fn switching_policies_under_traffic_drops_nothing() -> Result<()> {
     let mut switches = 0;
     let switching = async {
         for policy in POLICIES.iter().cycle() {
-            if let Err(error) = admin.choose_policy(policy).await {
-                return Err::<(), _>(error);
-            }
+            admin.choose_policy(policy).await?;
             switches += 1;
         }
-        Ok(())
+        anyhow::Ok(())
     };
     tokio::select! {
         served = traffic => assert_eq!(served?.len(), 400),
@@ -121,7 +124,8 @@ async fn switching_policies_under_traffic_drops_nothing() -> Result<()> {
     assert!(switches > 20, "{switches} switches");
     let metrics = gateway.metrics().await?;
     for language in ["builtin", "rhai", "wasm"] {
-        let ranked = metrics.sum("switchyard_rankings_total", &[&format!("language=\"{language}\""), "fallback=\"\""]);
+        let ranked =
+            metrics.sum("switchyard_rankings_total", &[&format!("language=\"{language}\""), "fallback=\"\""]);
         assert!(ranked > 0.0, "{language} never ranked");
     }
     assert_eq!(metrics.sum("switchyard_rankings_total", &[]), 400.0, "one ranking each, none by a fallback");
@@ -155,6 +159,7 @@ fn conversation(key: &str, turn_number: usize) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_stays_where_its_cache_is() -> Result<()> {
     let gateway = InProcess::start(lab(3)).await?;
+    quotas_known(&gateway).await?;
     let admin = Admin::set_up(&gateway.http, &gateway.url).await?;
     for policy in POLICIES {
         admin.choose_policy(policy).await?;
@@ -188,7 +193,8 @@ async fn the_session_header_names_a_conversation() -> Result<()> {
     for name in ["session-id", "session_id", "x-session-id"] {
         let mut homes = HashSet::new();
         for _ in 0..4 {
-            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("mine"))]);
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("mine"))]);
             let answer = gateway.post_to("/v1/responses", headers, turn("x").to_string()).await?;
             let answer = Answer::read(answer).await?;
             homes.insert(gateway.decision(&answer.headers)?.attempts[0].account_name.to_string());
@@ -241,7 +247,8 @@ async fn turn_state_never_reaches_another_account() -> Result<()> {
         gateway.lab.advance(Duration::from_secs(10));
     }
     assert_eq!(returned, 12, "at home it arrives");
-    let foreign: u64 = (0..3).filter_map(|one| gateway.lab.stats(one)).map(|stats| stats.foreign_turn_states).sum();
+    let foreign: u64 =
+        (0..3).filter_map(|one| gateway.lab.stats(one)).map(|stats| stats.foreign_turn_states).sum();
     assert_eq!(foreign, 0);
     gateway.stop().await
 }
@@ -251,6 +258,7 @@ async fn turn_state_never_reaches_another_account() -> Result<()> {
 async fn decisions_are_listed_and_filtered() -> Result<()> {
     let gateway = InProcess::start(lab(2)).await?;
     let admin = Admin::set_up(&gateway.http, &gateway.url).await?;
+    quotas_known(&gateway).await?;
     for _ in 0..8 {
         gateway.ask(&turn("x")).await?;
     }
@@ -262,9 +270,14 @@ async fn decisions_are_listed_and_filtered() -> Result<()> {
     assert_eq!(list("?limit=3").await?[..], all[..3], "the newest first");
     let account = all[0].account_id.clone().context("no account")?;
     let of_one = list(&format!("?account={account}")).await?;
-    assert_eq!(of_one, all.iter().filter(|one| one.account_id.as_ref() == Some(&account)).cloned().collect::<Vec<_>>());
+    assert_eq!(
+        of_one,
+        all.iter().filter(|one| one.account_id.as_ref() == Some(&account)).cloned().collect::<Vec<_>>()
+    );
     assert!((1..8).contains(&of_one.len()));
-    for (path, status) in [("/decisions/req_unknown", 404), ("/decisions?limit=many", 400), ("/decisions?color=red", 400)] {
+    for (path, status) in
+        [("/decisions/req_unknown", 404), ("/decisions?limit=many", 400), ("/decisions?color=red", 400)]
+    {
         assert_eq!(admin.call(Method::GET, path, None).await?.status, status, "{path}");
     }
     gateway.stop().await

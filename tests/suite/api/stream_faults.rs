@@ -48,7 +48,8 @@ fn last_error(events: &[Event]) -> Result<Value> {
 async fn a_failure_before_any_content_is_tried_elsewhere() -> Result<()> {
     let gateway = InProcess::start(patient(3)).await?;
     for (code, message) in FAILED_EVENTS {
-        let (_, status, told) = TOLD.iter().find(|row| row.0 == *code).with_context(|| format!("{code} is new"))?;
+        let (_, status, told) =
+            TOLD.iter().find(|row| row.0 == *code).with_context(|| format!("{code} is new"))?;
         for (after, stream) in [(0, true), (1, true), (2, true), (1, false)] {
             let case = format!("{code} after {after} events, stream {stream}");
             let fault = failing(code, message, after);
@@ -156,7 +157,11 @@ async fn a_stream_that_is_cut_ends_with_a_whole_failure() -> Result<()> {
             numbered(&events).context(case.clone())?;
             same_response(&events).context(case.clone())?;
             let decision = gateway.decision(&answer.headers)?;
-            assert_eq!((decision.attempts.len(), decision.outcome.label()), (1, "stream_incomplete"), "{case}");
+            assert_eq!(
+                (decision.attempts.len(), decision.outcome.label()),
+                (1, "stream_incomplete"),
+                "{case}"
+            );
             gateway.lab.advance(Duration::from_hours(1));
         }
         gateway.lab.script(FaultRule::new(fault.clone()).on(Route::Responses).once());
@@ -172,7 +177,11 @@ async fn a_stream_that_is_cut_ends_with_a_whole_failure() -> Result<()> {
 fn numbered(events: &[Event]) -> Result<()> {
     let numbers = events.iter().filter(|event| event.name.starts_with("response."));
     for (nth, event) in numbers.enumerate() {
-        ensure!(event.data["sequence_number"] == nth, "event {nth} is numbered {}", event.data["sequence_number"]);
+        ensure!(
+            event.data["sequence_number"] == nth,
+            "event {nth} is numbered {}",
+            event.data["sequence_number"]
+        );
     }
     Ok(())
 }

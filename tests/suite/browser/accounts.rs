@@ -89,7 +89,7 @@ async fn a_pasted_sign_in_becomes_an_account() -> Result<()> {
 
     page.fill(&id("import-text"), "{\"tokens\": ").await?;
     page.click(&id("import-submit")).await?;
-    page.see(".form-error", "JSON").await?;
+    page.see(".form-error", "ends too early").await?;
 
     let elsewhere = Lab::new(LabConfig::new(vec![LabAccount::new("linus", "pro")], LabClock::real()));
     let auth = elsewhere.issue_auth_json(0).context("no account")?;

@@ -90,8 +90,8 @@ impl Chromium {
             self.session
         );
         stream.write_all(request.as_bytes())?;
-        // The answer comes when the browser is gone.
-        stream.read_to_end(&mut Vec::new()).map(drop)
+        // The answer comes when the browser is gone; the connection then stays open.
+        stream.read(&mut [0; 1024]).map(drop)
     }
 }
 
@@ -116,7 +116,7 @@ fn port_of(driver: &mut Child) -> Result<u16> {
 }
 
 fn capabilities(profile: &TempDir) -> serde_json::Map<String, Value> {
-    let arguments = [
+    let arguments: [&str; 11] = [
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
@@ -126,7 +126,7 @@ fn capabilities(profile: &TempDir) -> serde_json::Map<String, Value> {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        "--window-size=1280,900",
+        "--window-size=1280,900", "--log-net-log=/tmp/cx/netlog.json",
     ];
     let profile = format!("--user-data-dir={}", profile.path().display());
     let arguments: Vec<String> = arguments.map(str::to_owned).into_iter().chain([profile]).collect();

@@ -14,13 +14,14 @@ const ESCAPE: &str = "\u{E00C}";
 async fn focused(page: &Page) -> Result<(String, bool)> {
     let look = "
         const one = document.activeElement;
-        const style = getComputedStyle(one);
-        const outlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+        // A link that stands for its whole row draws the outline around the row.
+        const outlined = [null, '::after'].map(part => getComputedStyle(one, part))
+            .some(style => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0);
         const box = one.getBoundingClientRect();
         const inside = box.width > 0 && box.height > 0 && box.bottom > 0 && box.right > 0;
         const label = one.labels?.[0]?.innerText;
         const name = one.getAttribute('aria-label') || label || one.innerText || one.id || one.tagName;
-        return [name.trim(), inside && (outlined || style.boxShadow !== 'none')]";
+        return [name.trim(), inside && outlined]";
     let found = page.script(look, Vec::new()).await?;
     let name = found[0].as_str().context("no name")?.to_owned();
     Ok((name, found[1] == Value::Bool(true)))

@@ -41,7 +41,7 @@ async fn a_label_is_asked_for_and_taken_once() -> Result<()> {
     page.go("/keys").await?;
     page.click(&id("key-submit")).await?;
     page.see(".form-error", "who the key is for").await?;
-    for mistake in [None, Some("a key with this label exists")] {
+    for mistake in [None, Some("A key with this label exists")] {
         page.fill(&id("key-label"), "ci").await?;
         page.click(&id("key-submit")).await?;
         match mistake {

@@ -151,18 +151,24 @@ impl Page {
         Ok(())
     }
 
-    /// Fails when the page is wider than its screen.
+    /// Fails when the page scrolls sideways, or when something sticks out to the right, cut off.
     pub(super) async fn fits_its_width(&self, what: &str) -> Result<()> {
         let measure = "
             const root = document.documentElement;
             const wide = [...document.querySelectorAll('body *')]
                 .filter(one => one.getBoundingClientRect().right > root.clientWidth + 1)
+                .filter(one => !one.closest('.visually-hidden'))
                 .map(one => one.tagName + '.' + one.getAttribute('class')).slice(0, 5);
             return [root.scrollWidth, root.clientWidth, wide]";
-        let measured = self.script(measure, Vec::new()).await?;
-        let (whole, screen) = (measured[0].as_u64(), measured[1].as_u64());
-        ensure!(whole.is_some() && whole <= screen, "{what} scrolls sideways: {measured}");
-        Ok(())
+        let mut last = Value::Null;
+        // A resize takes effect bit by bit.
+        let fits = eventually("the page fits", async || {
+            last = self.script(measure, Vec::new()).await?;
+            let (whole, screen) = (last[0].as_u64(), last[1].as_u64());
+            let is_cut = last[2].as_array().is_none_or(|wide| !wide.is_empty());
+            Ok((whole.is_some() && whole <= screen && !is_cut).then_some(()))
+        });
+        fits.await.with_context(|| format!("{what} is wider than the screen: {last}"))
     }
 
     /// Fails on anything that the console complained about, and ends the browser.

@@ -25,7 +25,7 @@ async fn the_first_visitor_sets_the_password_and_comes_back_with_it() -> Result<
     page.see("h1", "Sign in").await?;
 
     page.sign_in("not the password").await?;
-    page.see(".form-error", "this is not the password").await?;
+    page.see(".form-error", "This is not the password").await?;
     page.sign_in(PASSWORD).await?;
     // Where one wanted to go.
     page.see("h1", "Client keys").await?;

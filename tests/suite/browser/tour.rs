@@ -22,6 +22,9 @@ struct Tour {
 impl Tour {
     /// Looks at a page in every way. `ready` is what shows that it is drawn.
     async fn visit(&self, name: &str, path: &str, ready: (&str, &str)) -> Result<()> {
+        let t=std::time::Instant::now();
+        self.page.go(path).await?;
+        eprintln!("{name} gone {:?}", t.elapsed());
         for theme in THEMES {
             let media = json!({ "features": [
                 { "name": "prefers-color-scheme", "value": theme },
@@ -30,9 +33,10 @@ impl Tour {
             self.page.browser.devtools("Emulation.setEmulatedMedia", media).await?;
             for width in WIDTHS {
                 self.page.resize(width, 900).await?;
-                self.page.go(path).await?;
                 self.page.see(ready.0, ready.1).await?;
+                eprintln!("{name} {theme} {width} seen {:?}", t.elapsed());
                 self.page.fits_its_width(&format!("{name}, {theme}, {width} px")).await?;
+                eprintln!("{name} {theme} {width} fits {:?}", t.elapsed());
                 self.keep(&format!("{name}-{theme}-{width}")).await?;
             }
         }
@@ -100,6 +104,7 @@ async fn every_page_fits_every_screen() -> Result<()> {
     tour.visit("decisions", "/decisions", (&id("decision-row"), "gpt-5.5")).await?;
     tour.visit("decision", &format!("/decisions/{request}"), (&id("decision-sentence"), "after")).await?;
     let cooling = account_named(page, "Cooling").await?;
+    eprintln!("cooling is {cooling}");
     tour.visit("account", &format!("/accounts/{cooling}"), (&id("cooldowns"), "Ends")).await?;
     tour.visit("add-account", "/accounts/add", ("h1", "Add account")).await?;
     tour.visit("keys", "/keys", (&id("key-row"), "ci")).await?;

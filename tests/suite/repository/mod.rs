@@ -1,1 +1,6 @@
-//! To come.
+//! The repository's own rules: which crate may see which, and how its files look.
+
+mod files;
+mod functions;
+mod layering;
+mod tidy;

@@ -72,24 +72,3 @@ fn many_threads_get_the_answers_of_one() {
 fn the_pool_is_available_where_tests_run() {
     assert_eq!(PluginHost::new().unwrap().allocator(), &Allocator::Pooling);
 }
-
-#[test]
-fn spin() {
-    let (policy, builtin) = (headroom(), BuiltIn::default());
-    let mut corpus = Corpus::new(7).unwrap();
-    for n in [5, 50, 500] {
-        let (roster, _) = corpus.question(n);
-        let qs: Vec<_> = (0..20).map(|_| corpus.question(n)).collect();
-        for (name, p) in [("builtin", &builtin as &dyn gateway_scheduler::RankingPolicy), ("wasm", &policy)] {
-            let mut best = f64::MAX;
-            for _ in 0..300 {
-                let t = std::time::Instant::now();
-                for _ in 0..10 { for (_, i) in &qs { std::hint::black_box(p.rank(&roster, i)).unwrap(); } }
-                best = best.min(t.elapsed().as_secs_f64() * 1e6 / 200.0);
-            }
-            eprintln!("{name} {n}: best {best:.2} us");
-        }
-    }
-    let s = std::fs::read_to_string("/proc/self/status").unwrap();
-    eprintln!("{} kB end", s.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmSize")).collect::<Vec<_>>().join(" "));
-}

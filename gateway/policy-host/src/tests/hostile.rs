@@ -75,7 +75,6 @@ fn recursion_has_a_floor() {
     assert!(error.message.to_lowercase().contains("stack overflow"), "{error}");
     let nested = format!("fn rank(request) {{ {}1{} }}", "(".repeat(500), ")".repeat(500));
     assert_eq!(refused(&nested).kind, ScriptErrorKind::Syntax);
-    assert!(refused(&"fn f() {}\n".repeat(1)).message.contains("fn rank(request)"));
 }
 
 #[test]

@@ -200,3 +200,19 @@ fn constants_at_the_top_reach_every_function() {
     );
     assert_eq!((decision.action, decision.reason.as_str()), (Action::WaitMs(123), "x"));
 }
+
+#[test]
+fn the_examples_in_the_readme_work() {
+    let readme = include_str!("../../../../policies/README.md");
+    let examples: Vec<&str> =
+        readme.split("```rhai\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let whole = if example.contains("fn rank") {
+            example.to_owned()
+        } else {
+            format!("fn rank(request) {{ {example} }}")
+        };
+        assert!(matches!(decide(&whole).action, Action::Ranked(_)), "{example}");
+    }
+}

@@ -83,3 +83,16 @@ impl Number {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_is_explained_to_authors() {
+        let readme = include_str!("../../../../policies/README.md");
+        for number in NUMBERS {
+            assert!(readme.contains(&format!("`{}`", number.name)), "{} is missing", number.name);
+        }
+    }
+}
