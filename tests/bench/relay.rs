@@ -60,7 +60,7 @@ pub(crate) async fn run(options: RelayOptions) -> Result<()> {
                 } else {
                     bare(&client, upstream, request).await
                 };
-                Ok::<_, Infallible>(relayed.unwrap_or_else(|status| refusal(status)))
+                Ok::<_, Infallible>(relayed.unwrap_or_else(refusal))
             }
         });
         tokio::spawn(async move {

@@ -173,13 +173,18 @@ impl DecisionLog {
         ring.candidates += candidates;
         ring.by_id.insert(decision.id.clone(), decision.clone());
         ring.order.push_back((decision, candidates));
+        let mut forgotten = None;
         while ring.order.len() > MAX_DECISIONS
             || (ring.candidates > MAX_KEPT_CANDIDATES && ring.order.len() > 1)
         {
             let Some((oldest, candidates)) = ring.order.pop_front() else { break };
             ring.candidates -= candidates;
             ring.by_id.remove(&oldest.id);
+            forgotten = Some(oldest);
         }
+        drop(ring);
+        // Taken apart where nobody waits for it.
+        drop(forgotten);
     }
 
     /// The record of a request, while it is kept.

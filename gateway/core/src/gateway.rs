@@ -280,6 +280,10 @@ impl Gateway {
 
     /// Tells watchers that something on the overview changed.
     pub(crate) fn touch(&self) {
+        // Every request calls this, and who subscribes later looks at everything first.
+        if self.changed.receiver_count() == 0 {
+            return;
+        }
         self.changed.send_modify(|version| *version = version.wrapping_add(1));
     }
 

@@ -43,6 +43,8 @@ pub enum FailureKind {
     UnknownRoute,
     /// The route exists, the method does not.
     MethodNotAllowed,
+    /// The caller wants a WebSocket where only HTTP is spoken.
+    NoWebSocket,
     /// No or a wrong client key.
     Unauthenticated,
     /// A valid caller that may not do this.
@@ -101,6 +103,7 @@ impl FailureKind {
             Self::InvalidRequest => "invalid_request",
             Self::UnknownRoute => "unknown_route",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NoWebSocket => "websocket_not_offered",
             Self::Unauthenticated => "invalid_api_key",
             Self::Forbidden => "forbidden",
             Self::UnknownModel => "model_not_found",

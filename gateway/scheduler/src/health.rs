@@ -118,6 +118,7 @@ pub fn consequence(failure: &Failure, model: &ModelName, streak: u32, now: Times
         FailureKind::InvalidRequest
         | FailureKind::UnknownRoute
         | FailureKind::MethodNotAllowed
+        | FailureKind::NoWebSocket
         | FailureKind::Unauthenticated
         | FailureKind::Forbidden
         | FailureKind::UnknownModel

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use gateway_domain::{Failure, FailureKind, RequestId};
 use gateway_protocol::responses::{error_body, whole_seconds};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::AppState;
@@ -32,6 +32,8 @@ pub(crate) fn status_of(failure: &Failure) -> StatusCode {
             StatusCode::NOT_FOUND
         }
         FailureKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        // The one status that makes Codex go on over HTTP at once; any other costs it seven attempts.
+        FailureKind::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
         FailureKind::SlowRequest => StatusCode::REQUEST_TIMEOUT,
         FailureKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         FailureKind::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -90,6 +92,16 @@ pub(crate) fn unknown_route(state: &AppState, request: &Request) -> Response {
 pub(crate) async fn method_not_allowed(state: AppState, request: Request) -> Response {
     let message = format!("{} does not take {}", request.uri().path(), request.method());
     unrouted(&state, &Failure::client(FailureKind::MethodNotAllowed, message))
+}
+
+/// The answer to a caller that wants a WebSocket where there is none yet; anybody else used the wrong method.
+pub(crate) async fn no_web_socket(State(state): State<AppState>, request: Request) -> Response {
+    let upgrade = request.headers().get(UPGRADE).and_then(|value| value.to_str().ok());
+    if upgrade.is_none_or(|protocol| !protocol.eq_ignore_ascii_case("websocket")) {
+        return method_not_allowed(state, request).await;
+    }
+    let message = "this gateway speaks HTTP with server-sent events here; send the request with POST";
+    unrouted(&state, &Failure::client(FailureKind::NoWebSocket, message))
 }
 
 /// No stage sees such a request, so it is counted and logged here.

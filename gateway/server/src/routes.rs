@@ -23,8 +23,8 @@ pub(crate) fn router(state: AppState) -> Router {
 /// SDKs and coding agents.
 fn clients(state: AppState) -> Router {
     Router::new()
-        .route("/v1/responses", post(public::responses::public))
-        .route("/backend-api/codex/responses", post(public::responses::codex))
+        .route("/v1/responses", post(public::responses::public).get(rescue::no_web_socket))
+        .route("/backend-api/codex/responses", post(public::responses::codex).get(rescue::no_web_socket))
         .route("/v1/models", get(public::models::by_caller))
         .route("/backend-api/codex/models", get(public::models::codex))
         // Bodies arrive compressed from Codex with a ChatGPT sign-in; what is not taken here is refused in `body`.

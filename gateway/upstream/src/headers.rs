@@ -96,18 +96,12 @@ fn passed_on(mut headers: HeaderMap, continues: Continues) -> HeaderMap {
         .flat_map(|list| list.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
         .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in DROPPED {
-        headers.remove(*name);
-    }
-    let by_prefix: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| DROPPED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)))
-        .cloned()
-        .collect();
-    for name in by_prefix {
+    let is_ours = |name: &HeaderName| {
+        let name = name.as_str();
+        DROPPED.contains(&name) || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
+    for name in named.into_iter().chain(ours) {
         headers.remove(name);
     }
     if continues == Continues::Anew {

@@ -61,7 +61,7 @@ impl Chromium {
         Ok(Self { client, http, port, session, driver, _profile: profile })
     }
 
-    /// A command of the DevTools protocol.
+    /// A command of the browser's own protocol.
     pub(super) async fn devtools(&self, command: &str, parameters: Value) -> Result<Value> {
         self.post("goog/cdp/execute", &json!({ "cmd": command, "params": parameters })).await
     }
@@ -116,7 +116,7 @@ fn port_of(driver: &mut Child) -> Result<u16> {
 }
 
 fn capabilities(profile: &TempDir) -> serde_json::Map<String, Value> {
-    let arguments: [&str; 11] = [
+    let arguments = [
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
@@ -126,7 +126,7 @@ fn capabilities(profile: &TempDir) -> serde_json::Map<String, Value> {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        "--window-size=1280,900", "--log-net-log=/tmp/cx/netlog.json",
+        "--window-size=1280,900",
     ];
     let profile = format!("--user-data-dir={}", profile.path().display());
     let arguments: Vec<String> = arguments.map(str::to_owned).into_iter().chain([profile]).collect();

@@ -57,7 +57,8 @@ async fn the_first_tab_skips_to_the_content_and_all_controls_follow() -> Result<
         assert!(visible, "the focus on {name:?} cannot be seen");
         names.push(name);
     }
-    let order = ["Switchyard, overview", "Overview", "Decisions", "Keys", "Theme: automatic", "Sign out", "Policy"];
+    let order =
+        ["Switchyard, overview", "Overview", "Decisions", "Keys", "Theme: automatic", "Sign out", "Policy"];
     assert_eq!(names.get(..order.len()).context("too few")?, order, "{names:?}");
     assert!(names.contains(&"Add account".to_owned()), "{names:?}");
     assert!(names.iter().any(|name| name.contains("ada")), "{names:?}");
@@ -88,7 +89,8 @@ async fn a_key_is_made_and_kept_by_keys_alone() -> Result<()> {
     // The dialog keeps the focus, and Escape means no.
     for _ in 0..4 {
         page.press(TAB).await?;
-        let held = "const one = document.activeElement; return !!one.closest('dialog') || one === document.body";
+        let held =
+            "const one = document.activeElement; return !!one.closest('dialog') || one === document.body";
         assert_eq!(page.script(held, Vec::new()).await?, Value::Bool(true), "{:?}", focused(page).await?);
     }
     page.press(ESCAPE).await?;

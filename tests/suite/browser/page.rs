@@ -23,6 +23,8 @@ impl Page {
     /// Opens the dashboard of a gateway in a fresh browser.
     pub(super) async fn open(url: &str) -> Result<Self> {
         let page = Self { browser: Chromium::start().await?, base: url.to_owned() };
+        // As on a phone: they lie over the page and take no room.
+        page.browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await?;
         page.go("/").await?;
         Ok(page)
     }
@@ -146,9 +148,17 @@ impl Page {
 
     /// Makes the screen this large.
     pub(super) async fn resize(&self, width: u32, height: u32) -> Result<()> {
-        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.browser.devtools("Emulation.setDeviceMetricsOverride", screen).await?;
-        Ok(())
+        // Not only the size has to be the new one; the page must have been drawn in it.
+        let drawn = "
+            const done = arguments[0];
+            requestAnimationFrame(() => requestAnimationFrame(() => done([innerWidth, innerHeight])))";
+        eventually("the new size", async || {
+            let size = self.browser.client.execute_async(drawn, Vec::new()).await?;
+            Ok((size == json!([width, height])).then_some(()))
+        })
+        .await
     }
 
     /// Fails when the page scrolls sideways, or when something sticks out to the right, cut off.
@@ -160,15 +170,11 @@ impl Page {
                 .filter(one => !one.closest('.visually-hidden'))
                 .map(one => one.tagName + '.' + one.getAttribute('class')).slice(0, 5);
             return [root.scrollWidth, root.clientWidth, wide]";
-        let mut last = Value::Null;
-        // A resize takes effect bit by bit.
-        let fits = eventually("the page fits", async || {
-            last = self.script(measure, Vec::new()).await?;
-            let (whole, screen) = (last[0].as_u64(), last[1].as_u64());
-            let is_cut = last[2].as_array().is_none_or(|wide| !wide.is_empty());
-            Ok((whole.is_some() && whole <= screen && !is_cut).then_some(()))
-        });
-        fits.await.with_context(|| format!("{what} is wider than the screen: {last}"))
+        let measured = self.script(measure, Vec::new()).await?;
+        let (whole, screen) = (measured[0].as_u64(), measured[1].as_u64());
+        let is_cut = measured[2].as_array().is_none_or(|wide| !wide.is_empty());
+        ensure!(whole.is_some() && whole <= screen && !is_cut, "{what} is wider than the screen: {measured}");
+        Ok(())
     }
 
     /// Fails on anything that the console complained about, and ends the browser.

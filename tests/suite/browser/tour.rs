@@ -22,9 +22,7 @@ struct Tour {
 impl Tour {
     /// Looks at a page in every way. `ready` is what shows that it is drawn.
     async fn visit(&self, name: &str, path: &str, ready: (&str, &str)) -> Result<()> {
-        let t=std::time::Instant::now();
         self.page.go(path).await?;
-        eprintln!("{name} gone {:?}", t.elapsed());
         for theme in THEMES {
             let media = json!({ "features": [
                 { "name": "prefers-color-scheme", "value": theme },
@@ -34,9 +32,7 @@ impl Tour {
             for width in WIDTHS {
                 self.page.resize(width, 900).await?;
                 self.page.see(ready.0, ready.1).await?;
-                eprintln!("{name} {theme} {width} seen {:?}", t.elapsed());
                 self.page.fits_its_width(&format!("{name}, {theme}, {width} px")).await?;
-                eprintln!("{name} {theme} {width} fits {:?}", t.elapsed());
                 self.keep(&format!("{name}-{theme}-{width}")).await?;
             }
         }
@@ -76,7 +72,10 @@ async fn traffic(rig: &Rig) -> Result<String> {
     send(turn("broken")).await?;
     let limit = ErrorBody::named("usage_limit_reached").context("the lab lost a row")?;
     rig.lab.script(FaultRule::new(limit).on(Route::Responses).once());
-    send(json!({ "model": "gpt-5.5", "input": "moved", "stream": true, "prompt_cache_key": "conversation-7" })).await
+    send(
+        json!({ "model": "gpt-5.5", "input": "moved", "stream": true, "prompt_cache_key": "conversation-7" }),
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +103,6 @@ async fn every_page_fits_every_screen() -> Result<()> {
     tour.visit("decisions", "/decisions", (&id("decision-row"), "gpt-5.5")).await?;
     tour.visit("decision", &format!("/decisions/{request}"), (&id("decision-sentence"), "after")).await?;
     let cooling = account_named(page, "Cooling").await?;
-    eprintln!("cooling is {cooling}");
     tour.visit("account", &format!("/accounts/{cooling}"), (&id("cooldowns"), "Ends")).await?;
     tour.visit("add-account", "/accounts/add", ("h1", "Add account")).await?;
     tour.visit("keys", "/keys", (&id("key-row"), "ci")).await?;
@@ -121,5 +119,6 @@ async fn account_named(page: &Page, words: &str) -> Result<String> {
     page.see(&id("account-row"), words).await?;
     let find = "return [...document.querySelectorAll('[data-testid=account-row]')]
         .find(row => row.innerText.includes(arguments[0]))?.dataset.accountId ?? null";
-    eventually("a row", async || Ok(page.script(find, vec![words.into()]).await?.as_str().map(str::to_owned))).await
+    eventually("a row", async || Ok(page.script(find, vec![words.into()]).await?.as_str().map(str::to_owned)))
+        .await
 }

@@ -110,7 +110,8 @@ impl Said {
     /// Fails if the client noticed anything wrong.
     fn is_untroubled(&self) -> Result<()> {
         let troubled = |event: &&Value| {
-            matches!(event["type"].as_str(), Some("error" | "turn.failed")) || event["item"]["type"] == "error"
+            matches!(event["type"].as_str(), Some("error" | "turn.failed"))
+                || event["item"]["type"] == "error"
         };
         let trouble: Vec<_> = self.events.iter().filter(troubled).collect();
         ensure!(trouble.is_empty(), "codex complained: {trouble:?} {}", self.errors);
@@ -194,7 +195,8 @@ async fn a_tool_call_goes_round_and_a_resumed_conversation_stays_on_its_account(
     assert_eq!(output["type"], "function_call_output", "the tool's output did not come last");
     assert!(input_of(again).len() > input_of(tool).len(), "the history was cut");
     assert!(input_of(last).len() > input_of(again).len(), "the history was cut");
-    for words in ["use the shell", "switchyard-works", "The tool said", "and once more", "for the last time"] {
+    for words in ["use the shell", "switchyard-works", "The tool said", "and once more", "for the last time"]
+    {
         assert!(text(&last.body).contains(words), "{words:?} is not in the history");
     }
     for turn in [tool, again, last] {
@@ -267,7 +269,8 @@ async fn a_client_with_a_sign_in_of_its_own_is_served_by_the_pool() -> Result<()
     let tap = Tap::before(&rig.gateway.url).await?;
     let gateway = tap.url.replace("127.0.0.1", "localhost");
     // This very name makes it compress bodies as it does for its vendor.
-    let provider = format!("name = \"OpenAI\"\nbase_url = \"{gateway}/backend-api/codex\"\nrequires_openai_auth = true");
+    let provider =
+        format!("name = \"OpenAI\"\nbase_url = \"{gateway}/backend-api/codex\"\nrequires_openai_auth = true");
     let codex = Codex::with_provider("own-sign-in", &provider, &settings)?;
     let auth = rig.lab.issue_auth_json(0).context("the lab has no such account")?;
     std::fs::write(codex.home.join("auth.json"), auth.to_string())?;

@@ -65,7 +65,9 @@ pub fn identify(keys: &Keys, peer: Peer, headers: &HeaderMap) -> Result<Caller, 
 }
 
 fn caller(keys: &Keys, peer: Peer, key: Option<&str>) -> Result<Caller, Failure> {
-    let known = key.and_then(|key| keys.find(&hash_client_key(key)));
+    // Only what looks like one of ours is worth hashing; local tools send long tokens of their own.
+    let ours = key.filter(|key| key.starts_with(KEY_PREFIX));
+    let known = ours.and_then(|key| keys.find(&hash_client_key(key)));
     match (known, key, peer) {
         (Some(label), ..) => Ok(Caller::Key { label }),
         // Local tools send whatever key they were configured with; only one of ours that is wrong is a mistake.

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use gateway_domain::{Failure, FailureKind, Retry};
+use gateway_domain::{Failure, FailureKind, Retry, TokenUsage};
 use gateway_protocol::codex::{classify_error_object, quota_from_event};
-use gateway_protocol::responses::{
-    Collector, EventKind, Terminal, classify_event, read_terminal, response_id,
-};
+use gateway_protocol::responses::{Collector, EventKind, classify_event, read_terminal, response_id};
 use gateway_protocol::sse::{EventLines, SseFramer};
 use tokio::time::Instant;
 
@@ -117,9 +115,17 @@ pub(crate) struct EventReader {
 #[derive(Default)]
 struct Seen {
     collector: Option<Collector>,
-    terminal: Option<(EventKind, Bytes)>,
+    terminal: Option<Terminal>,
     response_id: Option<String>,
     overflow: bool,
+}
+
+/// The last event and what it said, read once.
+struct Terminal {
+    kind: EventKind,
+    event: Bytes,
+    usage: Option<TokenUsage>,
+    failure: Option<Failure>,
 }
 
 impl EventReader {
@@ -153,7 +159,7 @@ impl EventReader {
             // The backend's own events carry no number.
             *events += u64::from(!matches!(kind, EventKind::Vendor | EventKind::Quota));
             hidden |= is_hidden(*route, kind, event);
-            seen.take(event, kind);
+            seen.take(event, kind, gateway);
         });
         let forward = forward.map_err(|error| {
             Failure::upstream(FailureKind::Malformed, error.to_string()).retry(Retry::OtherAccount)
@@ -173,7 +179,7 @@ impl EventReader {
         let mut forward = BytesMut::from(&*rest);
         if !rest.is_empty() {
             let kind = classify_event(&rest);
-            self.seen.take(&rest, kind);
+            self.seen.take(&rest, kind, &self.gateway);
             forward.extend_from_slice(b"\n");
         }
         if self.seen.terminal.is_some() {
@@ -186,24 +192,20 @@ impl EventReader {
         .retry(Retry::OtherAccount))
     }
 
-    /// The terminal event, once it came.
-    pub(crate) fn terminal(&self) -> Option<(EventKind, Terminal<'_>)> {
-        self.seen.terminal.as_ref().map(|(kind, event)| (*kind, read_terminal(event)))
+    /// The kind of the terminal event and the tokens it told, once it came.
+    pub(crate) fn terminal(&self) -> Option<(EventKind, Option<TokenUsage>)> {
+        self.seen.terminal.as_ref().map(|terminal| (terminal.kind, terminal.usage))
     }
 
     /// The failure that the terminal event tells, if it tells one.
     pub(crate) fn failure_now(&self) -> Option<Failure> {
-        let (kind, terminal) = self.terminal()?;
-        matches!(kind, EventKind::Failed | EventKind::Error).then(|| {
-            let error = terminal.error.map_or("{}", |error| error.get());
-            classify_error_object(error, self.gateway.now())
-        })
+        self.seen.terminal.as_ref()?.failure.clone()
     }
 
     /// The folded response, for callers that did not ask for events.
     pub(crate) fn fold(self) -> Option<Bytes> {
-        let (_, event) = self.seen.terminal?;
-        self.seen.collector?.finish(&event)
+        let terminal = self.seen.terminal?;
+        self.seen.collector?.finish(&terminal.event)
     }
 
     /// What an event that we add must carry to fit in: the response's id and the next sequence number.
@@ -213,7 +215,7 @@ impl EventReader {
 }
 
 impl Seen {
-    fn take(&mut self, event: &[u8], kind: EventKind) {
+    fn take(&mut self, event: &[u8], kind: EventKind, gateway: &Gateway) {
         if kind == EventKind::Lifecycle && self.response_id.is_none() {
             self.response_id = response_id(event);
         }
@@ -221,7 +223,16 @@ impl Seen {
             self.overflow |= collector.take(event, kind).is_err();
         }
         if kind.is_terminal() && self.terminal.is_none() {
-            self.terminal = Some((kind, Bytes::copy_from_slice(event)));
+            let said = read_terminal(event);
+            let failed = matches!(kind, EventKind::Failed | EventKind::Error);
+            let error = || said.error.map_or("{}", |error| error.get());
+            self.terminal = Some(Terminal {
+                kind,
+                // Only the fold needs its bytes.
+                event: if self.collector.is_some() { Bytes::copy_from_slice(event) } else { Bytes::new() },
+                usage: said.usage,
+                failure: failed.then(|| classify_error_object(error(), gateway.now())),
+            });
         }
     }
 }

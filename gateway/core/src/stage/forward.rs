@@ -154,7 +154,14 @@ async fn send(
 /// Rate-limit headers count on every status: a refusal carries the freshest numbers.
 fn observe_quota(gateway: &Gateway, settlement: &Settlement, headers: &HeaderMap) {
     let now = gateway.now();
-    let quota = quota_from_headers(|name| headers.get(name)?.to_str().ok(), now);
+    let told: Vec<(&str, &str)> = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("x-codex-"))
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    // A few comparisons cost less than as many look-ups by names that a header map must parse first.
+    let header = |wanted: &str| told.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+    let quota = quota_from_headers(header, now);
     if let Some(account) = settlement.account_ref() {
         gateway.pool.lock().observe_quota(account, &quota, now);
     }

@@ -89,7 +89,7 @@ pub(crate) async fn collect(forwarded: Forwarded, mut settlement: Settlement) ->
         return Err(settlement.fail(failure));
     }
     settlement.first_event();
-    let usage = reader.terminal().and_then(|(_, terminal)| terminal.usage);
+    let usage = reader.terminal().and_then(|(_, usage)| usage);
     match reader.fold() {
         Some(whole) => {
             let id = settlement.id().clone();
@@ -153,8 +153,7 @@ impl RelayStream {
 
     /// The end was seen: settle before the client reads it, because Codex hangs up on it.
     fn settle_if_over(&mut self) {
-        let Some((kind, terminal)) = self.reader.terminal() else { return };
-        let usage = terminal.usage;
+        let Some((kind, usage)) = self.reader.terminal() else { return };
         let failure = self.reader.failure_now();
         self.done = true;
         let Some(settlement) = self.settlement.take() else { return };

@@ -8,19 +8,33 @@ use serde_json::Value;
 /// The longest window believed, in seconds (a bit over a year).
 const LONGEST_WINDOW_SECS: f64 = 400.0 * 24.0 * 3600.0;
 
+/// The headers of the two slots, in the order of [`window`]'s arguments.
+const WINDOW_HEADERS: [[&str; 4]; 2] = [
+    [
+        "x-codex-primary-used-percent",
+        "x-codex-primary-window-minutes",
+        "x-codex-primary-reset-at",
+        "x-codex-primary-reset-after-seconds",
+    ],
+    [
+        "x-codex-secondary-used-percent",
+        "x-codex-secondary-window-minutes",
+        "x-codex-secondary-reset-at",
+        "x-codex-secondary-reset-after-seconds",
+    ],
+];
+
 /// Reads the `x-codex-*` headers of any answer, whatever its status: a 429 carries the freshest numbers.
 /// `header` looks a header up by its lower-case name.
 pub fn quota_from_headers<'a>(header: impl Fn(&str) -> Option<&'a str>, now: Timestamp) -> QuotaSnapshot {
     let mut quota = QuotaSnapshot::default();
-    for slot in ["primary", "secondary"] {
-        let number = |field: &str| {
-            header(&format!("x-codex-{slot}-{field}")).and_then(|text| text.trim().parse::<f64>().ok())
-        };
+    let number = |name: &str| header(name).and_then(|text| text.trim().parse::<f64>().ok());
+    for [used_percent, window_minutes, reset_at, reset_after] in WINDOW_HEADERS {
         let window = window(
-            number("used-percent"),
-            number("window-minutes").map(|minutes| minutes * 60.0),
-            number("reset-at"),
-            number("reset-after-seconds"),
+            number(used_percent),
+            number(window_minutes).map(|minutes| minutes * 60.0),
+            number(reset_at),
+            number(reset_after),
             now,
         );
         if let Some(window) = window {

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::event::{EventKind, read_terminal};
+use super::event::{EventKind, response_object};
 use crate::json::Members;
 use crate::sse::EventLines;
 
@@ -55,7 +55,7 @@ impl Collector {
     /// `None` when the event carries none.
     #[must_use]
     pub fn finish(mut self, terminal: &[u8]) -> Option<Bytes> {
-        let response = read_terminal(terminal).response?;
+        let response = response_object(terminal)?;
         let text = response.get().as_bytes();
         let mut members = Members::read(text).ok()?;
         let is_empty =

@@ -74,6 +74,7 @@ fn error_type(failure: &Failure) -> &'static str {
         FailureKind::InvalidRequest
         | FailureKind::UnknownRoute
         | FailureKind::MethodNotAllowed
+        | FailureKind::NoWebSocket
         | FailureKind::UnknownModel
         | FailureKind::ModelNotSupported
         | FailureKind::BodyTooLarge

@@ -1,9 +1,13 @@
 //! Reading the few events that matter on the way through: which kind, and what the last one says.
 
+use std::fmt;
+
 use gateway_domain::TokenUsage;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::json::Name;
 use crate::sse::EventLines;
 
 /// What an event means for the pipeline. Newer kinds than we know are [`EventKind::Content`]: they pass through.
@@ -78,16 +82,13 @@ fn kind_by_payload(data: &[u8]) -> EventKind {
 pub struct Terminal<'a> {
     /// Tokens, if it told them.
     pub usage: Option<TokenUsage>,
-    /// The whole response object, as it stands in the event.
-    pub response: Option<&'a RawValue>,
     /// The error object of a failed one.
     pub error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct TerminalEvent<'a> {
-    #[serde(borrow, default)]
-    response: Option<&'a RawValue>,
+struct TerminalEvent<'a, R> {
+    response: Option<R>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -140,29 +141,77 @@ impl From<WireUsage> for TokenUsage {
 #[must_use]
 pub fn read_terminal(event: &[u8]) -> Terminal<'_> {
     let Some(data) = EventLines::read(event).data else { return Terminal::default() };
-    let Ok(parts) = serde_json::from_slice::<TerminalEvent<'_>>(data) else { return Terminal::default() };
-    let response = parts.response.and_then(|raw| serde_json::from_str::<ResponseParts<'_>>(raw.get()).ok());
+    // It is the largest event, so the usual one is gone through once; only one whose response is odd inside is gone
+    // through piece by piece, for the sake of the rest.
+    let read: Option<TerminalEvent<'_, ResponseParts<'_>>> =
+        serde_json::from_slice(data).ok().or_else(|| read_piece_by_piece(data));
+    let Some(TerminalEvent { response, error }) = read else { return Terminal::default() };
     let (usage, inner_error) = response.map_or((None, None), |parts| (parts.usage, parts.error));
     let not_null = |raw: &&RawValue| raw.get() != "null";
     Terminal {
         usage: usage.map(TokenUsage::from),
-        response: parts.response,
-        error: parts.error.filter(not_null).or(inner_error.filter(not_null)),
+        error: error.filter(not_null).or(inner_error.filter(not_null)),
     }
 }
 
-/// The response's id, as any lifecycle event carries it.
+fn read_piece_by_piece(data: &[u8]) -> Option<TerminalEvent<'_, ResponseParts<'_>>> {
+    let outer: TerminalEvent<'_, &RawValue> = serde_json::from_slice(data).ok()?;
+    let response = outer.response.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    Some(TerminalEvent { response, error: outer.error })
+}
+
+/// The response object that a terminal event carries, as it stands there.
+pub(super) fn response_object(event: &[u8]) -> Option<&RawValue> {
+    let event: TerminalEvent<'_, &RawValue> = serde_json::from_slice(EventLines::read(event).data?).ok()?;
+    event.response
+}
+
+/// The response's id, as any lifecycle event carries it. Such an event repeats the whole request, but the id stands at
+/// its beginning and nothing behind it is looked at.
 #[must_use]
 pub fn response_id(event: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Event {
-        response: Response,
+    let mut id = None;
+    let mut reader = serde_json::Deserializer::from_slice(EventLines::read(event).data?);
+    // Stopping in the middle is an error to the reader, not to us.
+    drop(IdAt { path: &["response", "id"], id: &mut id }.deserialize(&mut reader));
+    id
+}
+
+/// Takes the text at a path of member names and stops there.
+struct IdAt<'p, 'i> {
+    path: &'p [&'static str],
+    id: &'i mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for IdAt<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        if self.path.is_empty() {
+            *self.id = Some(String::deserialize(reader)?);
+            return Ok(());
+        }
+        reader.deserialize_map(self)
     }
-    #[derive(Deserialize)]
-    struct Response {
-        id: String,
+}
+
+impl<'de> Visitor<'de> for IdAt<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
     }
-    serde_json::from_slice::<Event>(EventLines::read(event).data?).ok().map(|event| event.response.id)
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((wanted, path)) = self.path.split_first() else { return Ok(()) };
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            if name == *wanted {
+                return map.next_value_seed(IdAt { path, id: self.id });
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -223,5 +272,31 @@ mod tests {
                 .error
                 .is_none()
         );
+    }
+
+    #[test]
+    fn an_odd_response_does_not_hide_the_error_beside_it() {
+        let event = br#"data: {"type":"error","response":{"usage":7},"error":{"code":"x"}}"#;
+        let terminal = read_terminal(event);
+        assert_eq!(terminal.error.unwrap().get(), r#"{"code":"x"}"#);
+        assert_eq!(terminal.usage, None);
+    }
+
+    #[test]
+    fn the_id_is_the_responses_own_wherever_it_stands() {
+        for (data, id) in [
+            (
+                r#"{"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object""#,
+                Some("resp_1"),
+            ),
+            (r#"{"id":"evt_1","response":{"tools":[{"id":"t"}],"id":"resp_2"}}"#, Some("resp_2")),
+            (r#"{"response":{"object":"response"},"id":"evt_1"}"#, None),
+            (r#"{"response":{"id":7}}"#, None),
+            (r#"{"response":"resp_3"}"#, None),
+            ("[]", None),
+        ] {
+            let event = format!("event: response.created\ndata: {data}");
+            assert_eq!(response_id(event.as_bytes()).as_deref(), id, "{data}");
+        }
     }
 }

@@ -84,7 +84,7 @@ fn answer(reply: Reply) -> Response {
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    pass_on(&reply.headers, headers);
+    *headers = passed_on(reply.headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(id) = HeaderValue::try_from(reply.id.as_str()) {
@@ -93,12 +93,18 @@ fn answer(reply: Reply) -> Response {
     response
 }
 
-fn pass_on(from: &HeaderMap, to: &mut HeaderMap) {
+/// What goes along of the upstream's headers, with room for ours.
+fn passed_on(upstream: HeaderMap) -> HeaderMap {
     let passes = |name: &HeaderName| {
         let name = name.as_str();
         PASSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || PASSED.contains(&name)
     };
-    for (name, value) in from.iter().filter(|(name, _)| passes(name)) {
-        to.insert(name.clone(), value.clone());
+    let mut headers = HeaderMap::with_capacity(upstream.len() + 4);
+    // None of these is a list: of one that is repeated the first counts, and only it comes with its name.
+    for (name, value) in upstream {
+        if let Some(name) = name.filter(passes) {
+            headers.insert(name, value);
+        }
     }
+    headers
 }
