@@ -77,19 +77,41 @@ impl Live {
         self.reconnect();
         let watch = set_interval_with_handle(move || self.check_quiet(), CHECK_EVERY).ok();
         let online = window_event_listener(ev::online, move |_| self.reconnect());
+        // A browser opens six connections to one address and keeps left pages for a while: one that nobody looks at
+        // must not hold one of them.
         let seen = window_event_listener_untyped("visibilitychange", move |_| {
-            if browser::is_visible() {
-                self.check_quiet();
-            }
+            if browser::is_visible() { self.wake() } else { self.rest() }
         });
+        let left = window_event_listener_untyped("pagehide", move |_| self.rest());
+        let back = window_event_listener_untyped("pageshow", move |_| self.wake());
         on_cleanup(move || {
             watch.iter().for_each(IntervalHandle::clear);
             online.remove();
             seen.remove();
-            self.next_round();
-            self.wire.set_value(None);
+            left.remove();
+            back.remove();
+            self.rest();
             self.overview.set(None);
         });
+    }
+
+    /// Lets go of the stream without calling it lost.
+    fn rest(self) {
+        self.next_round();
+        self.wire.set_value(None);
+    }
+
+    /// Somebody looks again.
+    fn wake(self) {
+        if self.is_resting() {
+            self.reconnect();
+        } else {
+            self.check_quiet();
+        }
+    }
+
+    fn is_resting(self) -> bool {
+        self.wire.with_value(Option::is_none)
     }
 
     /// Does not wait for the next try.
@@ -171,7 +193,7 @@ impl Live {
 
     fn check_quiet(self) {
         let quiet = browser::now_ms() - self.heard_at.get_value();
-        if quiet > QUIET_MS && self.link.get_untracked() == Link::Open {
+        if !self.is_resting() && quiet > QUIET_MS && self.link.get_untracked() == Link::Open {
             self.reconnect();
         }
     }

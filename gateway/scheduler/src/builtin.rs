@@ -118,7 +118,7 @@ fn reason(best: &Candidate, considered: usize) -> String {
     } else if best.session_affine {
         "keeps the conversation where its prompt cache is".to_owned()
     } else {
-        format!("most headroom: {:.2} left", headroom(best))
+        format!("best on balance: {:.2} left", headroom(best))
     }
 }
 

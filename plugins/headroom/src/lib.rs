@@ -62,6 +62,6 @@ fn reason(first: &Candidate, considered: usize) -> String {
         "keeps the conversation where its prompt cache is".to_owned()
     } else {
         let least = left(first.short_window_used, UNKNOWN).min(left(first.long_window_used, UNKNOWN));
-        ["most headroom: ", &two_decimals(least), " left"].concat()
+        ["best on balance: ", &two_decimals(least), " left"].concat()
     }
 }
