@@ -49,6 +49,7 @@ fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime> {
 }
 
 async fn bench(options: &Options) -> Result<()> {
+    let ranking = if options.busy.is_none() { ranking::run(options.pace())? } else { Vec::new() };
     say("starting the lab, the relays, nginx and the gateway");
     let mut field = Field::start().await?;
     if let Some(span) = options.busy {
@@ -59,7 +60,6 @@ async fn bench(options: &Options) -> Result<()> {
     let throughput = throughput::run(&mut field, options.pace()).await?;
     let streams = streams::run(&field, options.pace()).await?;
     drop(field);
-    let ranking = ranking::run(options.pace())?;
     let mut findings = Findings { memory, throughput, streams, ranking, goals: Vec::new() };
     findings.judge();
     findings.print();

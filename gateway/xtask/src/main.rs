@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod dashboard;
+mod debian;
 mod plugins;
 mod progress;
 mod setup;

@@ -4,12 +4,13 @@
 //! go on without one of them: a test that skips what is missing would say nothing.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
+use crate::debian;
 use crate::progress::say;
-use crate::tools::run as carry_out;
+use crate::tools::{output_of, run as carry_out};
 
 /// A Debian package, and how one sees that its part is there.
 struct Package {
@@ -51,7 +52,7 @@ pub(crate) fn system_packages() -> anyhow::Result<()> {
     if !python_makes_venvs() {
         missing.push(PYTHON_PACKAGE);
     }
-    install(&missing)
+    debian::install(&missing, "run the tests")
 }
 
 /// Installs the packages that only the benchmark needs.
@@ -59,7 +60,7 @@ pub(crate) fn system_packages() -> anyhow::Result<()> {
 /// # Errors
 /// As [`system_packages`].
 pub(crate) fn bench_packages() -> anyhow::Result<()> {
-    install(&missing_of(&BENCH_PACKAGES))
+    debian::install(&missing_of(&BENCH_PACKAGES), "run the benchmark")
 }
 
 /// Installs the real clients into `target/clients`.
@@ -138,43 +139,6 @@ fn folders() -> Vec<PathBuf> {
 /// Debian splits what makes environments off the interpreter.
 fn python_makes_venvs() -> bool {
     output_of(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_ok()
-}
-
-fn install(packages: &[&str]) -> anyhow::Result<()> {
-    if packages.is_empty() {
-        return Ok(());
-    }
-    let by_hand = format!("apt-get install {}", packages.join(" "));
-    if !output_of(Command::new("id").arg("-u")).is_ok_and(|id| id == "0") {
-        bail!(
-            "tests need {}, and installing needs root: run `{by_hand}`, then start again",
-            packages.join(", ")
-        );
-    }
-    say(&format!("installing {}", packages.join(" ")));
-    let install = || apt([&["install", "-y", "-qq", "--no-install-recommends"], packages].concat());
-    if install().is_err() {
-        say("asking apt for its newest lists");
-        apt(vec!["update", "-qq"]).with_context(|| format!("run `{by_hand}` by hand"))?;
-        install().with_context(|| format!("run `{by_hand}` by hand"))?;
-    }
-    Ok(())
-}
-
-fn apt(arguments: Vec<&str>) -> anyhow::Result<()> {
-    let mut command = Command::new("apt-get");
-    command
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    carry_out(command)
-}
-
-fn output_of(command: &mut Command) -> anyhow::Result<String> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
-    ensure!(output.status.success(), "it ended with {}", output.status);
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -24,6 +24,16 @@ pub(crate) fn run(mut command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a command prints, trimmed.
+///
+/// # Errors
+/// It cannot be started or does not succeed.
+pub(crate) fn output_of(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
+    ensure!(output.status.success(), "it ended with {}", output.status);
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
 /// Whether a program answers to `--version`.
 pub(crate) fn is_there(program: impl AsRef<OsStr>) -> bool {
     let asked = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
+use crate::debian;
 use crate::progress::say;
+use crate::tools::output_of;
 
 /// The one target of the dashboard and the plugins.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -133,30 +135,12 @@ fn rustup_add_target() -> bool {
 }
 
 fn install_debian_packages() -> anyhow::Result<()> {
-    let by_hand =
-        format!("run `rustup target add {TARGET}` or `apt-get install {}`", DEBIAN_PACKAGES.join(" "));
-    let is_root = output_of(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
-    if !is_root {
-        bail!("cannot compile for {TARGET}, and installing needs root: {by_hand}, then start again");
-    }
-    for args in [vec!["update", "-qq"], [vec!["install", "-y", "-qq"], DEBIAN_PACKAGES.to_vec()].concat()] {
-        let status = Command::new("apt-get")
-            .args(&args)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .with_context(|| format!("start apt-get: {by_hand}"))?;
-        ensure!(status.success(), "apt-get {} failed: {by_hand}", args.join(" "));
-    }
-    ensure!(debian_is_installed(), "apt-get left no {DEBIAN_SOURCE}: {by_hand}");
+    debian::install(
+        &DEBIAN_PACKAGES,
+        &format!("compile for {TARGET} (or run `rustup target add {TARGET}`)"),
+    )?;
+    ensure!(debian_is_installed(), "apt-get left no {DEBIAN_SOURCE}; run `rustup target add {TARGET}`");
     Ok(())
-}
-
-fn output_of(command: &mut Command) -> anyhow::Result<String> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
-    ensure!(output.status.success(), "it ended with {}", output.status);
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 #[cfg(test)]
