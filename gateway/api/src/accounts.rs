@@ -67,6 +67,12 @@ pub struct AccountView {
     pub windows: Vec<WindowView>,
     /// Running cooldowns.
     pub cooldowns: Vec<CooldownView>,
+    /// The groups it belongs to.
+    pub groups: Vec<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// Whether it serves everything that it can.
+    pub pinned: bool,
     /// Requests running now.
     pub in_flight: u32,
     /// Requests since the gateway started.
@@ -84,6 +90,8 @@ pub struct AccountView {
 pub struct AccountDetail {
     /// The row.
     pub account: AccountView,
+    /// What the operator decided.
+    pub settings: crate::AccountSettingsView,
     /// The workspace (`chatgpt_account_id`).
     pub workspace_id: Option<String>,
     /// When it was added.
@@ -101,7 +109,7 @@ pub struct AccountDetail {
 }
 
 /// `PATCH /accounts/{id}`; a field left out stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountPatch {
     /// A new name.
@@ -110,6 +118,9 @@ pub struct AccountPatch {
     /// `true` sets it aside, `false` takes it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
+    /// What else is decided about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<crate::AccountSettingsPatch>,
 }
 
 /// `POST /accounts`.

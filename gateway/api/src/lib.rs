@@ -4,11 +4,18 @@
 //! milliseconds, shares run from 0.0 to 1.0, and what is unknown is `null`, never zero.
 //! Shapes we own refuse unknown fields where they come in.
 
+mod account_settings;
 mod accounts;
 mod decisions;
+mod imports;
 mod live;
 mod session;
+mod sign_in;
 
+pub use account_settings::{
+    AccountSettingsPatch, AccountSettingsView, AccountTested, AddKeyAccount, EgressView, PinView,
+    PreferenceView, ProxyPatch, ProxyTested, ProxyView,
+};
 pub use accounts::{
     AccountDetail, AccountPatch, AccountStateView, AccountView, CooldownView, ImportAccounts, ImportOutcome,
     ImportResult, WindowView,
@@ -16,8 +23,13 @@ pub use accounts::{
 pub use decisions::{
     AttemptView, CandidateView, DecisionSummary, DecisionView, PolicyChoice, PolicyView, RankingView,
 };
+pub use imports::{
+    ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, ImportRowOutcome, ImportRowView,
+    ImportSeat,
+};
 pub use live::{Overview, RatePoint, TokenTotals};
 pub use session::{ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, SessionState, SessionView};
+pub use sign_in::{SignInBegin, SignInCallback, SignInMethod, SignInStage, SignInView};
 
 use serde::{Deserialize, Serialize};
 

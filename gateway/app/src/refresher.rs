@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateway_core::ports::{AccountStore, Clock, RefreshOutcome, Refresher, SystemClock, TokenIssuer};
-use gateway_core::refresh::{CLAIM_LIFETIME, rotate};
+use gateway_core::ports::{
+    AccountStore, Clock, ProxyStore, RefreshOutcome, Refresher, SystemClock, TokenIssuer,
+};
+use gateway_core::refresh::{CLAIM_LIFETIME, rotate, way_of};
 use gateway_domain::AccountId;
 use gateway_store::Store;
-use gateway_upstream::OAuthIssuer;
+use gateway_upstream::{Clients, OAuthIssuer};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -153,32 +155,51 @@ async fn carry_out(order: Order) -> RefreshOutcome {
         Ok(store) => store,
         Err(error) => return failed(error.to_string()),
     };
-    let issuer = match OAuthIssuer::new(&order.oauth_url) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let issuer =
+        Clients::new().and_then(|clients| OAuthIssuer::new(&order.oauth_url, Arc::new(clients), clock));
+    let issuer = match issuer {
         Ok(issuer) => issuer,
         Err(error) => return failed(error.to_string()),
     };
-    let outcome = rotate(&*store.accounts(), &issuer, &SystemClock, &order.account).await;
+    let outcome =
+        rotate_one(&*store.accounts(), &*store.proxies(), &issuer, &SystemClock, &order.account).await;
     store.close().await;
     outcome
+}
+
+/// Rotates one account's tokens on the way that its requests leave by.
+async fn rotate_one(
+    accounts: &dyn AccountStore,
+    proxies: &dyn ProxyStore,
+    issuer: &dyn TokenIssuer,
+    clock: &dyn Clock,
+    id: &AccountId,
+) -> RefreshOutcome {
+    match way_of(accounts, proxies, id).await {
+        Ok(way) => rotate(accounts, issuer, clock, id, way).await,
+        Err(message) => RefreshOutcome::Failed { message },
+    }
 }
 
 /// Rotates in this process.
 pub(crate) struct InProcessRefresher {
     accounts: Arc<dyn AccountStore>,
+    proxies: Arc<dyn ProxyStore>,
     issuer: Arc<dyn TokenIssuer>,
     clock: Arc<dyn Clock>,
 }
 
 impl InProcessRefresher {
-    pub(crate) fn new(settings: &Settings, store: &Store, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let issuer = Arc::new(OAuthIssuer::new(&settings.oauth_url)?);
-        Ok(Self { accounts: store.accounts(), issuer, clock })
+    pub(crate) fn new(store: &Store, issuer: Arc<dyn TokenIssuer>, clock: Arc<dyn Clock>) -> Self {
+        Self { accounts: store.accounts(), proxies: store.proxies(), issuer, clock }
     }
 }
 
 impl Refresher for InProcessRefresher {
     fn refresh(&self, account: AccountId) -> BoxFuture<'static, RefreshOutcome> {
-        let (accounts, issuer, clock) = (self.accounts.clone(), self.issuer.clone(), self.clock.clone());
-        async move { rotate(&*accounts, &*issuer, &*clock, &account).await }.boxed()
+        let (accounts, proxies) = (self.accounts.clone(), self.proxies.clone());
+        let (issuer, clock) = (self.issuer.clone(), self.clock.clone());
+        async move { rotate_one(&*accounts, &*proxies, &*issuer, &*clock, &account).await }.boxed()
     }
 }

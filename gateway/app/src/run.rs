@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::ports::{Clock, Refresher};
+use gateway_core::sign_in::SignIns;
 use gateway_core::{Gateway, POLICY_SETTING, Parts, background};
-use gateway_server::{AppState, Metrics};
+use gateway_server::{AppState, CallbackDoor, Metrics};
 use gateway_store::{KeyRing, Store, StoreOptions};
-use gateway_upstream::CodexUpstream;
+use gateway_upstream::{BaseUrls, Clients, OAuthIssuer, Providers};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -93,17 +94,24 @@ pub async fn start(
     let address = listener.local_addr()?;
     let (store, policies) = tokio::try_join!(open_store(settings), load_policies(settings))?;
     let metrics = Arc::new(Metrics::default());
+    let clients = Arc::new(Clients::new()?);
+    let providers = Arc::new(Providers::new(&base_urls(settings), clients.clone(), clock.clone())?);
+    let issuer = Arc::new(OAuthIssuer::new(&settings.oauth_url, clients, clock.clone())?);
     let (tracker, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (drained, deadline) = (CancellationToken::new(), CancellationToken::new());
+    let sign_ins = SignIns::new(issuer.clone(), store.accounts(), clock.clone(), tracker.clone());
     let (gateway, to_write, ledger) = Gateway::new(Parts {
-        upstream: Arc::new(CodexUpstream::new(&settings.chatgpt_url, clock.clone())?),
+        upstream: providers.clone(),
+        proxy_probe: providers,
         accounts: store.accounts(),
+        proxies: store.proxies(),
         keys: store.client_keys(),
         settings: store.settings(),
         ledger: store.ledger(),
-        refresher: refresher(settings, &store, clock.clone(), refreshing)?,
+        refresher: refresher(settings, &store, issuer, clock.clone(), refreshing)?,
         observer: metrics.clone(),
         policies,
+        queue_wait: settings.queue_wait,
         tracker: tracker.clone(),
         stopping: stopping.clone(),
         drained: drained.clone(),
@@ -114,8 +122,11 @@ pub async fn start(
     // Before the first request: an account that is stored is an account that serves.
     gateway.sync_accounts().await?;
     gateway.sync_keys().await?;
+    gateway.sync_operator_keys().await?;
+    gateway.sync_pin().await?;
     background::start(&gateway, to_write, ledger);
-    let router = gateway_server::router(AppState::new(gateway.clone(), metrics));
+    let door = CallbackDoor::new(sign_ins, settings.callback_port);
+    let router = gateway_server::router(AppState::new(gateway.clone(), metrics, door));
     let serving = spawn(gateway_server::serve(listener, router, stopping.clone()));
     Ok(Running {
         address,
@@ -128,6 +139,14 @@ pub async fn start(
         serving,
         store,
     })
+}
+
+pub(crate) fn base_urls(settings: &Settings) -> BaseUrls {
+    BaseUrls {
+        chatgpt: settings.chatgpt_url.clone(),
+        openai: settings.openai_url.clone(),
+        anthropic: settings.anthropic_url.clone(),
+    }
 }
 
 // Not on the tracker: `Running::stop` awaits it by itself.
@@ -144,15 +163,16 @@ async fn load_policies(
     Ok(loading.await.map_err(std::io::Error::other)??)
 }
 
-fn refresher(
+pub(crate) fn refresher(
     settings: &Settings,
     store: &Store,
+    issuer: Arc<OAuthIssuer>,
     clock: Arc<dyn Clock>,
     refreshing: Refreshing,
 ) -> Result<Arc<dyn Refresher>, StartError> {
     Ok(match refreshing {
         Refreshing::InChild => Arc::new(ChildRefresher::new(settings)?),
-        Refreshing::InProcess => Arc::new(InProcessRefresher::new(settings, store, clock)?),
+        Refreshing::InProcess => Arc::new(InProcessRefresher::new(store, issuer, clock)),
     })
 }
 

@@ -1,14 +1,17 @@
 //! What an operator does to accounts, and keeping the pool in step with the store (which the CLI and other processes
 //! also write).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use gateway_domain::{Account, AccountId, AccountState, ClientKeyId, CredentialVersion};
+use gateway_domain::{
+    Account, AccountId, AccountSettings, AccountState, ClientKeyId, CredentialVersion, EgressProxy,
+};
 use gateway_protocol::codex::auth::{AuthError, SignIn, read_auth_json};
-use gateway_scheduler::{Availability, Member};
+use gateway_scheduler::{Availability, Enrolment, Member, MemberSettings};
 
-use crate::ports::{AccountStore, ClientKey, Clock, Imported, NewAccount, StoreError, StoredAccount};
+use crate::destinations::{Destinations, destinations, way};
+use crate::ports::{AccountStore, ClientKey, Clock, Imported, NewAccount, StoreError, StoredAccount, Way};
 use crate::{Gateway, Keys};
 
 /// The longest account name or key label, in characters.
@@ -61,6 +64,7 @@ pub async fn import_auth_json(
         name,
         identity,
         plan,
+        settings: AccountSettings::default(),
         created_at: clock.now(),
     };
     Ok(store.import(account, credentials).await?)
@@ -73,46 +77,128 @@ impl Gateway {
     /// The store does not answer; the pool stays as it is.
     pub async fn sync_accounts(&self) -> Result<(), StoreError> {
         let stored = self.accounts.list().await?;
+        let proxies = self.proxies.list_proxies().await?;
+        let unreadable = self.load_new_tokens(&stored).await?;
         let ids: HashSet<AccountId> = stored.iter().map(|one| one.account.id.clone()).collect();
-        for one in &stored {
-            // An account whose tokens cannot be opened is shown with that reason instead of taking all others down.
-            let state = match self.keeper.load(&one.account.id).await {
-                Ok(()) => availability(&one.account.state),
-                Err(StoreError::NotFound { .. }) => continue,
-                Err(error @ StoreError::Sealed(_)) => Availability::SignInNeeded(error.to_string()),
-                Err(error) => return Err(error),
-            };
-            self.keeper.set_workspace(&one.account.id, one.account.identity.workspace_id.clone());
-            self.put_if_changed(one, state);
+        let changed: Vec<(Enrolment, Option<Way>)> = stored
+            .iter()
+            .filter_map(|one| {
+                // An account whose tokens cannot be opened is shown with that reason instead of taking all others down.
+                let state = match unreadable.get(&one.account.id) {
+                    None => availability(&one.account.state),
+                    Some(error) => Availability::SignInNeeded(error.to_string()),
+                };
+                self.changed_enrolment(one, state).map(|enrolment| (enrolment, way(&one.account, &proxies)))
+            })
+            .collect();
+        if !changed.is_empty() {
+            self.enrol(changed);
+            self.touch();
         }
-        let accounts: HashMap<AccountId, Account> =
-            stored.into_iter().map(|one| (one.account.id.clone(), one.account)).collect();
-        if accounts != *self.accounts() {
-            let accounts = Arc::new(accounts);
-            self.update_live(|live| live.accounts = accounts.clone());
-        }
-        let gone: Vec<AccountId> = self.with_pool(|pool| {
-            pool.members().map(|slot| slot.profile.id.clone()).filter(|id| !ids.contains(id)).collect()
-        });
+        self.publish_accounts(stored, &proxies);
+        let gone = self.pool.lock().retain(&ids);
         for id in gone {
-            self.pool.lock().remove(&id);
             self.keeper.forget(&id);
+            self.listed_models.lock().remove(&id);
             self.touch();
         }
         Ok(())
     }
 
-    fn put_if_changed(&self, stored: &StoredAccount, availability: Availability) {
-        let member = member(stored, availability);
-        let mut pool = self.pool.lock();
-        let same = pool.find(&member.id).and_then(|account| pool.slot(account)).is_some_and(|slot| {
-            slot.profile.label == member.label && slot.availability == member.availability
-        });
-        if !same {
-            pool.put(member);
-            drop(pool);
-            self.touch();
+    /// Fetches the tokens that the keeper does not have yet. What cannot be opened comes back with its reason.
+    async fn load_new_tokens(
+        &self,
+        stored: &[StoredAccount],
+    ) -> Result<HashMap<AccountId, StoreError>, StoreError> {
+        let newer = |one: &&StoredAccount| {
+            self.keeper.peek(&one.account.id).is_none_or(|kept| kept.version < one.version)
+        };
+        let wanted: Vec<AccountId> = stored.iter().filter(newer).map(|one| one.account.id.clone()).collect();
+        let mut unreadable = HashMap::new();
+        if wanted.is_empty() {
+            return Ok(unreadable);
         }
+        for (id, tokens) in self.accounts.credentials_of(wanted).await? {
+            match tokens {
+                Ok((credentials, version)) => self.keeper.adopt(&id, credentials, version),
+                Err(error) => drop(unreadable.insert(id, error)),
+            }
+        }
+        Ok(unreadable)
+    }
+
+    /// Makes the accounts, and where their requests go, visible to requests.
+    fn publish_accounts(&self, stored: Vec<StoredAccount>, proxies: &[EgressProxy]) {
+        let accounts: HashMap<AccountId, Account> =
+            stored.into_iter().map(|one| (one.account.id.clone(), one.account)).collect();
+        if accounts == *self.accounts() && proxies == &*self.egress_proxies() {
+            return;
+        }
+        let destinations = Arc::new(destinations(accounts.values(), proxies));
+        if proxies != &*self.egress_proxies() {
+            self.reset_ways(&destinations);
+        }
+        let (accounts, proxies) = (Arc::new(accounts), Arc::<[EgressProxy]>::from(proxies));
+        self.update_live(|live| {
+            live.accounts = accounts.clone();
+            live.destinations = destinations.clone();
+            live.proxies = proxies.clone();
+        });
+    }
+
+    /// An account without a way is not asked, and never sent another way.
+    fn reset_ways(&self, destinations: &Destinations) {
+        let mut pool = self.pool.lock();
+        let members: Vec<_> = pool
+            .members()
+            .map(|slot| (slot.profile.account, destinations.contains_key(&slot.profile.id)))
+            .collect();
+        for (account, has_way) in members {
+            let way = if has_way { gateway_scheduler::Way::Open } else { gateway_scheduler::Way::Closed };
+            pool.set_way(account, way);
+        }
+    }
+
+    /// What the pool has to know of an account, unless it knows it already.
+    fn changed_enrolment(&self, stored: &StoredAccount, availability: Availability) -> Option<Enrolment> {
+        let account = &stored.account;
+        let known = self.accounts();
+        let listed = self.listed_models(&account.id);
+        self.with_pool(|pool| {
+            let slot = pool.find(&account.id).and_then(|handle| pool.slot(handle));
+            let mut settings = MemberSettings::from(&account.settings);
+            settings.workspace.clone_from(&account.identity.workspace_id);
+            settings.pinned = slot.is_some_and(|slot| slot.settings.pinned);
+            if settings.allowed_models.is_empty()
+                && let Some(listed) = listed
+            {
+                settings.allowed_models = listed;
+            }
+            let same = slot.is_some_and(|slot| {
+                slot.availability == availability
+                    && slot.settings.allowed_models == settings.allowed_models
+                    && known.get(&account.id) == Some(account)
+            });
+            (!same).then(|| Enrolment { member: member(stored, availability), settings })
+        })
+    }
+
+    fn enrol(&self, changed: Vec<(Enrolment, Option<Way>)>) {
+        let mut pool = self.pool.lock();
+        for (enrolment, way) in changed {
+            let id = enrolment.member.id.clone();
+            pool.put_all([enrolment]);
+            if let Some(account) = pool.find(&id) {
+                let open =
+                    if way.is_some() { gateway_scheduler::Way::Open } else { gateway_scheduler::Way::Closed };
+                pool.set_way(account, open);
+            }
+        }
+    }
+
+    /// The models that an account's upstream lists, for kinds whose upstreams differ.
+    fn listed_models(&self, id: &AccountId) -> Option<BTreeSet<String>> {
+        self.listed_models.lock().get(id).cloned()
     }
 
     /// Imports an `auth.json` and lets it serve at once.
@@ -179,7 +265,7 @@ impl Gateway {
     /// replaced meanwhile.
     pub(crate) async fn bury_account(&self, id: &AccountId, version: CredentialVersion, code: &str) {
         let state = AccountState::SignInNeeded { reason: gateway_domain::SignInReason(code.to_owned()) };
-        match self.accounts.abandon_refresh(id, version, Some(state)).await {
+        match self.accounts.bury(id, version, state).await {
             Ok(()) => {
                 tracing::warn!(account.id = %id, error.code = code, "the account must be signed in again");
                 self.sign_in_needed(id, code);

@@ -1,11 +1,12 @@
 //! Everything a request needs, in one shared value: the pool, the live snapshot, and the ports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use gateway_domain::{Account, AccountId, Timestamp};
+use gateway_domain::{Account, AccountId, EgressProxy, RequestId, Timestamp};
 use gateway_protocol::models::Catalogue;
 use gateway_scheduler::{BuiltIn, Pool, RankingPolicy};
 use parking_lot::Mutex;
@@ -14,12 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::decisions::DecisionLog;
+use crate::destinations::Destinations;
 use crate::keeper::TokenKeeper;
+use crate::operator_keys::Operators;
 use crate::ports::{
-    AccountStore, ClientKeyStore, Clock, Ledger, Observer, Refresher, SettingStore, SettlementRecord,
-    Upstream,
+    AccountStore, ClientKeyStore, Clock, Destination, Ledger, Observer, ProxyProbe, ProxyStore, Refresher,
+    SettingStore, SettlementRecord, Upstream,
 };
 use crate::traffic::Traffic;
+use crate::waiting::Waiting;
 
 /// The setting that holds the id of the chosen policy.
 pub const POLICY_SETTING: &str = "policy";
@@ -32,6 +36,10 @@ pub struct Parts {
     pub upstream: Arc<dyn Upstream>,
     /// Accounts and tokens.
     pub accounts: Arc<dyn AccountStore>,
+    /// Egress proxies.
+    pub proxies: Arc<dyn ProxyStore>,
+    /// Tries them.
+    pub proxy_probe: Arc<dyn ProxyProbe>,
     /// Client keys.
     pub keys: Arc<dyn ClientKeyStore>,
     /// Settings.
@@ -44,6 +52,8 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// The policies that can be chosen; the built-in is always there.
     pub policies: Vec<Arc<dyn RankingPolicy>>,
+    /// The longest a request waits for a place when every account is busy.
+    pub queue_wait: Duration,
     /// Long-lived tasks are spawned here, so that shutdown can wait for them.
     pub tracker: TaskTracker,
     /// Cancelled when the gateway begins to go down: nothing new is taken, watchers leave.
@@ -78,6 +88,8 @@ pub(crate) struct Live {
     pub(crate) keys: Arc<Keys>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) accounts: Arc<HashMap<AccountId, Account>>,
+    pub(crate) destinations: Arc<Destinations>,
+    pub(crate) proxies: Arc<[EgressProxy]>,
 }
 
 /// The policies that can be chosen.
@@ -129,11 +141,20 @@ pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) proxies: Arc<dyn ProxyStore>,
+    pub(crate) proxy_probe: Arc<dyn ProxyProbe>,
     pub(crate) key_store: Arc<dyn ClientKeyStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) pool: Mutex<Pool>,
     pub(crate) traffic: Mutex<Traffic>,
+    /// Turns that hold a lease.
+    pub(crate) running: AtomicUsize,
+    pub(crate) waiting: Waiting,
+    pub(crate) queue_wait: Duration,
+    /// The models that accounts of other kinds than Codex list.
+    pub(crate) listed_models: Mutex<HashMap<AccountId, BTreeSet<String>>>,
+    pub(crate) operators: Operators,
     pub(crate) decisions: DecisionLog,
     pub(crate) keeper: TokenKeeper,
     pub(crate) settlements: mpsc::Sender<SettlementRecord>,
@@ -147,6 +168,7 @@ pub struct Gateway {
     changed: watch::Sender<u64>,
     seed: AtomicU64,
     started_at: Timestamp,
+    instance: String,
 }
 
 impl Gateway {
@@ -161,6 +183,8 @@ impl Gateway {
             keys: Arc::default(),
             catalogue: Arc::new(Catalogue::empty()),
             accounts: Arc::default(),
+            destinations: Arc::default(),
+            proxies: Arc::default(),
         };
         let started_at = parts.clock.now();
         let gateway = Arc::new(Self {
@@ -173,11 +197,18 @@ impl Gateway {
             clock: parts.clock,
             upstream: parts.upstream,
             accounts: parts.accounts,
+            proxies: parts.proxies,
+            proxy_probe: parts.proxy_probe,
             key_store: parts.keys,
             settings: parts.settings,
             observer: parts.observer,
             pool: Mutex::default(),
             traffic: Mutex::default(),
+            running: AtomicUsize::new(0),
+            waiting: Waiting::default(),
+            queue_wait: parts.queue_wait,
+            listed_models: Mutex::default(),
+            operators: Operators::default(),
             decisions: DecisionLog::default(),
             settlements,
             tracker: parts.tracker,
@@ -190,6 +221,7 @@ impl Gateway {
             changed: watch::channel(0).0,
             seed: AtomicU64::new(random_start()),
             started_at,
+            instance: RequestId::generate().as_str().replace("req_", "gw_"),
         });
         (gateway, to_write, parts.ledger)
     }
@@ -216,6 +248,24 @@ impl Gateway {
     #[must_use]
     pub fn accounts(&self) -> Arc<HashMap<AccountId, Account>> {
         self.live.load().accounts.clone()
+    }
+
+    /// Where an account's requests go; `None` when it is gone, or when its proxy is.
+    #[must_use]
+    pub fn destination(&self, id: &AccountId) -> Option<Arc<Destination>> {
+        self.live.load().destinations.get(id).cloned()
+    }
+
+    /// The egress proxies as last read from the store.
+    #[must_use]
+    pub fn egress_proxies(&self) -> Arc<[EgressProxy]> {
+        self.live.load().proxies.clone()
+    }
+
+    /// What this process calls itself towards other gateways, so that loops end.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// The policies that can be chosen.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use gateway_domain::{AccountId, CredentialVersion, Secret, Timestamp};
+use gateway_domain::{AccountId, CredentialVersion, Credentials, Secret, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -56,7 +56,6 @@ struct Cell {
 #[derive(Clone)]
 pub struct TokenKeeper {
     cells: Arc<Mutex<HashMap<AccountId, Arc<Cell>>>>,
-    workspaces: Arc<Mutex<HashMap<AccountId, String>>>,
     store: Arc<dyn AccountStore>,
     refresher: Arc<dyn Refresher>,
     tracker: TaskTracker,
@@ -70,7 +69,7 @@ impl TokenKeeper {
         tracker: TaskTracker,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { cells: Arc::default(), workspaces: Arc::default(), store, refresher, tracker, observer }
+        Self { cells: Arc::default(), store, refresher, tracker, observer }
     }
 
     /// Takes an account's newest tokens over from the store.
@@ -79,6 +78,12 @@ impl TokenKeeper {
     /// The store does not have or cannot open them.
     pub async fn load(&self, id: &AccountId) -> Result<(), StoreError> {
         let (credentials, version) = self.store.credentials(id).await?;
+        self.adopt(id, credentials, version);
+        Ok(())
+    }
+
+    /// Takes over tokens that were read from the store.
+    pub(crate) fn adopt(&self, id: &AccountId, credentials: Credentials, version: CredentialVersion) {
         let token = AccessToken {
             token: credentials.access_token,
             expires_at: credentials.expires_at,
@@ -95,28 +100,11 @@ impl TokenKeeper {
                 cells.insert(id.clone(), Arc::new(cell));
             }
         }
-        Ok(())
-    }
-
-    /// The workspace that an account's requests name, if it has one.
-    #[must_use]
-    pub fn workspace(&self, id: &AccountId) -> Option<String> {
-        self.workspaces.lock().get(id).cloned()
-    }
-
-    /// Notes the workspace of an account.
-    pub(crate) fn set_workspace(&self, id: &AccountId, workspace: Option<String>) {
-        let mut workspaces = self.workspaces.lock();
-        match workspace {
-            Some(workspace) => workspaces.insert(id.clone(), workspace),
-            None => workspaces.remove(id),
-        };
     }
 
     /// Forgets an account.
     pub fn forget(&self, id: &AccountId) {
         self.cells.lock().remove(id);
-        self.workspaces.lock().remove(id);
     }
 
     /// What is known of an account's token, without waiting.

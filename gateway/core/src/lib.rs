@@ -3,16 +3,24 @@
 //! Refuses: HTTP status codes, SQL, provider clients, script and component engines. Start reading at
 //! [`pipeline`].
 
+pub mod account_settings;
 pub mod accounts;
 pub mod background;
 pub mod decisions;
+pub mod destinations;
 mod gateway;
+pub mod hooks;
+pub mod import;
 mod keeper;
+pub mod operations;
+pub mod operator_keys;
 pub mod pipeline;
 pub mod ports;
 pub mod refresh;
+pub mod sign_in;
 pub mod stage;
 pub mod traffic;
+mod waiting;
 
 pub use gateway::{Gateway, Keys, POLICY_SETTING, Parts, PolicySet, UnknownPolicy};
 pub use keeper::TokenKeeper;

@@ -32,7 +32,7 @@ async fn stages(
     // Above everything that costs: a caller without a key consumes nothing.
     let authenticated = authenticate(&gateway.keys(), received)?;
     // Mapping of models and filters will stand between here and the scheduling: they decide what is asked.
-    let decoded = decode(authenticated).await?;
+    let decoded = decode(authenticated, gateway.instance()).await?;
     settlement.decoded(&decoded);
     // Scheduling and forwarding loop together: another account may be tried until the first event is out.
     forward::forward(gateway, decoded, settlement).await

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use gateway_domain::{AccountId, AccountState, CredentialVersion, Credentials, SignInReason};
+use gateway_domain::{AccountId, AccountState, CredentialVersion, Credentials, RequestId, SignInReason};
 use gateway_protocol::codex::auth::token_expiry;
 
+use crate::destinations::way;
 use crate::ports::{
-    AccountStore, Claim, Clock, IssuedTokens, RefreshOutcome, StoreError, TokenIssuer, TokenIssuerError,
+    AccountStore, Claim, ClaimHolder, Clock, IssuedTokens, ProxyStore, RefreshOutcome, StoreError,
+    TokenIssuer, TokenIssuerError, Way,
 };
 
 /// The longest a rotation may take; its claim ends then, whoever held it.
@@ -19,15 +21,18 @@ const STORE_TRIES: u32 = 40;
 /// The pause between these tries.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
-/// Rotates the tokens of one account. When it returns `Refreshed`, the new tokens are durable.
+/// Rotates the tokens of one account, on the way that its requests leave by. When it returns `Refreshed`, the new tokens are durable.
 pub async fn rotate(
     store: &dyn AccountStore,
     issuer: &dyn TokenIssuer,
     clock: &dyn Clock,
     id: &AccountId,
+    way: Way,
 ) -> RefreshOutcome {
     let now = clock.now();
-    let (credentials, version) = match store.claim_refresh(id, now, now.plus(CLAIM_LIFETIME)).await {
+    let holder = ClaimHolder(RequestId::generate().to_string());
+    let claim = store.claim_refresh(id, &holder, now, now.plus(CLAIM_LIFETIME)).await;
+    let (credentials, version) = match claim {
         Ok(Claim::Granted { credentials, version }) => (credentials, version),
         Ok(Claim::Busy { until }) => return wait_for_other(store, clock, id, until).await,
         Err(error) => return failed(format!("cannot claim the rotation: {error}")),
@@ -35,12 +40,12 @@ pub async fn rotate(
     let Some(refresh_token) = credentials.refresh_token.clone() else {
         return dead(store, id, version, "no_refresh_token").await;
     };
-    match issuer.rotate(refresh_token).await {
+    match issuer.rotate(refresh_token, way).await {
         Ok(issued) => finish(store, id, version, next(credentials, issued, clock)).await,
         Err(TokenIssuerError::Dead { code }) => dead(store, id, version, &code).await,
         Err(TokenIssuerError::Passing(message)) => {
             // Best effort: an unreturned claim ends by itself.
-            drop(store.abandon_refresh(id, version, None).await);
+            drop(store.abandon_refresh(id, &holder).await);
             failed(message)
         }
     }
@@ -61,6 +66,23 @@ fn next(old: Credentials, issued: IssuedTokens, clock: &dyn Clock) -> Credential
         id_token: issued.id_token.or(old.id_token),
         refreshed_at: now,
     }
+}
+
+/// The way by which an account's rotation leaves, from the store.
+///
+/// # Errors
+/// Its proxy is off or gone: its refresh token is not sent any other way. Or the store does not answer.
+pub async fn way_of(
+    accounts: &dyn AccountStore,
+    proxies: &dyn ProxyStore,
+    id: &AccountId,
+) -> Result<Way, String> {
+    let unreadable = |error: StoreError| format!("the account cannot be read: {error}");
+    let stored = accounts.list().await.map_err(unreadable)?;
+    let proxies = proxies.list_proxies().await.map_err(unreadable)?;
+    let account = stored.into_iter().map(|one| one.account).find(|account| account.id == *id);
+    let account = account.ok_or_else(|| "the account is gone".to_owned())?;
+    way(&account, &proxies).ok_or_else(|| "its egress proxy is off or gone".to_owned())
 }
 
 async fn finish(
@@ -93,7 +115,7 @@ async fn dead(
     code: &str,
 ) -> RefreshOutcome {
     let state = AccountState::SignInNeeded { reason: SignInReason(code.to_owned()) };
-    match store.abandon_refresh(id, version, Some(state)).await {
+    match store.bury(id, version, state).await {
         Ok(()) => RefreshOutcome::SignInNeeded { code: code.to_owned() },
         Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => RefreshOutcome::Elsewhere,
         Err(error) => failed(format!("the account could not be marked: {error}")),

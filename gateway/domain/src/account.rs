@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Secret, Timestamp};
+use crate::{AccountId, AccountSettings, Secret, Timestamp};
 
 /// What kind of upstream an account opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -10,24 +10,39 @@ use crate::{AccountId, Secret, Timestamp};
 pub enum AccountKind {
     /// A ChatGPT sign-in as Codex makes it (OAuth, rotating refresh token).
     Codex,
+    /// The OpenAI API with a key.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// Any server that speaks a dialect of OpenAI, at its own address, with or without a key.
+    #[serde(rename = "openai-compatible")]
+    OpenAiCompatible,
+    /// The Anthropic API with a key.
+    Anthropic,
+    /// Another gateway: a Switchyard or a codexlb.
+    Gateway,
 }
 
 impl AccountKind {
+    /// All of them, in the order they are shown.
+    pub const ALL: [Self; 5] =
+        [Self::Codex, Self::OpenAi, Self::OpenAiCompatible, Self::Anthropic, Self::Gateway];
+
     /// The word used in the API, the database and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Codex => "codex",
+            Self::OpenAi => "openai",
+            Self::OpenAiCompatible => "openai-compatible",
+            Self::Anthropic => "anthropic",
+            Self::Gateway => "gateway",
         }
     }
 
     /// The inverse of [`Self::as_str`].
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "codex" => Some(Self::Codex),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -87,6 +102,8 @@ pub struct Account {
     pub plan: Option<String>,
     /// May it be used.
     pub state: AccountState,
+    /// What the operator decided about it.
+    pub settings: AccountSettings,
     /// When it was added.
     pub created_at: Timestamp,
 }

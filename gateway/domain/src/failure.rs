@@ -45,6 +45,8 @@ pub enum FailureKind {
     MethodNotAllowed,
     /// The caller wants a WebSocket where only HTTP is spoken.
     NoWebSocket,
+    /// The request passed this gateway before.
+    GatewayLoop,
     /// No or a wrong client key.
     Unauthenticated,
     /// A valid caller that may not do this.
@@ -104,6 +106,7 @@ impl FailureKind {
             Self::UnknownRoute => "unknown_route",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NoWebSocket => "websocket_not_offered",
+            Self::GatewayLoop => "gateway_loop",
             Self::Unauthenticated => "invalid_api_key",
             Self::Forbidden => "forbidden",
             Self::UnknownModel => "model_not_found",

@@ -102,6 +102,10 @@ text_id! {
     ClientKeyId, "client key id"
 }
 text_id! {
+    /// One egress proxy.
+    ProxyId, "proxy id"
+}
+text_id! {
     /// One request to the public API, unique for ever; the handle to its decision record.
     RequestId, "request id"
 }
@@ -130,6 +134,7 @@ macro_rules! generated_id {
 }
 generated_id!(AccountId, "acc_");
 generated_id!(ClientKeyId, "key_");
+generated_id!(ProxyId, "prx_");
 generated_id!(RequestId, "req_");
 
 #[cfg(test)]

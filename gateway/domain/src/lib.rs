@@ -4,6 +4,8 @@
 //! and dull.
 
 mod account;
+mod account_settings;
+mod dialect;
 mod failure;
 mod id;
 mod secret;
@@ -14,9 +16,11 @@ mod window;
 pub use account::{
     Account, AccountIdentity, AccountKind, AccountState, CredentialVersion, Credentials, SignInReason,
 };
+pub use account_settings::{AccountSettings, Egress, EgressProxy, RoutingPreference};
+pub use dialect::Dialect;
 pub use failure::{Answer, Failure, FailureKind, Origin, Retry};
-pub use id::{AccountId, ClientKeyId, IdError, ModelName, RequestId, SessionKey};
+pub use id::{AccountId, ClientKeyId, IdError, ModelName, ProxyId, RequestId, SessionKey};
 pub use secret::Secret;
 pub use time::{Millis, Timestamp};
 pub use usage::TokenUsage;
-pub use window::{QuotaSnapshot, Window, WindowKind};
+pub use window::{Credits, FeatureWindow, QuotaSnapshot, Window, WindowKind};

@@ -45,13 +45,48 @@ impl Window {
     }
 }
 
+/// A window that limits one feature or model only and never the account as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureWindow {
+    /// The upstream's name for what is limited (`GPT-5.3-Codex-Spark` …).
+    pub feature: String,
+    /// The window.
+    pub window: Window,
+}
+
+/// What was bought on top of the plan: it serves when the windows are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Credits {
+    /// Whether there are any.
+    pub available: bool,
+    /// Whether they never end.
+    pub unlimited: bool,
+    /// How much is left, in the upstream's unit, if it said so.
+    pub balance: Option<f64>,
+}
+
+impl Credits {
+    /// Whether they can pay for a request now.
+    #[must_use]
+    pub fn can_pay(&self) -> bool {
+        self.unlimited || (self.available && self.balance.is_none_or(|balance| balance > 0.0))
+    }
+}
+
 /// What one answer of the upstream told about an account's quota.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct QuotaSnapshot {
     /// The window shorter than a day, if there is one.
     pub short: Option<Window>,
     /// The window of a day or more, if there is one.
     pub long: Option<Window>,
+    /// Windows of single features.
+    pub features: Vec<FeatureWindow>,
+    /// Credits, if the upstream told about them.
+    pub credits: Option<Credits>,
+    /// How often the windows may be reset by hand, if the upstream told.
+    pub reset_credits: Option<u32>,
     /// The plan's name as the upstream spells it (`plus`, `pro`, `team` …).
     pub plan: Option<String>,
 }
@@ -71,7 +106,7 @@ impl QuotaSnapshot {
     /// Whether the upstream told anything at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.short.is_none() && self.long.is_none() && self.plan.is_none()
+        *self == Self::default()
     }
 }
 

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use serde_json::Map;
 
 use crate::config::CompletedOutput;
+use crate::dialect::Dialect;
 use crate::events::{self, Frame, Usage};
 use crate::exchange;
 use crate::lab::Lab;
@@ -122,7 +123,7 @@ pub(crate) async fn responses(State(lab): State<Lab>, request: Request) -> Respo
         Some((size, None)) => whole(&lab, account, canned.of_size(size).joined),
         Some((size, pause)) => {
             lab.shared().live(account, |live| live.stats.turns += 1);
-            let steps = plan(canned.of_size(size).events, pause, None, "");
+            let steps = plan(canned.of_size(size).events, pause, None, "", Dialect::Responses);
             Sender::body(steps, None, StreamGuard::turn(&lab, account))
         }
     };

@@ -10,6 +10,11 @@ use crate::clock::LabClock;
 /// The client id every Codex login uses; the token endpoint refuses any other.
 pub const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
+/// The key that the OpenAI-shaped routes take unless configured otherwise.
+pub const OPENAI_KEY: &str = "sk-lab-openai";
+/// The key that the Anthropic-shaped routes take unless configured otherwise.
+pub const ANTHROPIC_KEY: &str = "sk-ant-lab";
+
 /// Five hours, the usual primary window.
 pub const FIVE_HOURS: u64 = 18_000;
 /// Seven days, the usual secondary window.
@@ -61,6 +66,50 @@ impl Default for LabCredits {
     }
 }
 
+/// The windows of one feature, which limit that feature alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabFeature {
+    /// How upstream calls it for people (`GPT-5.3-Codex-Spark`).
+    pub name: String,
+    /// How it is metered (`codex_bengalfox`).
+    pub metered: String,
+    /// Primary first, then secondary; zero to two.
+    pub windows: Vec<LabWindow>,
+}
+
+/// The APIs that take keys, beside the ChatGPT backend: `/v1/responses`, `/v1/chat/completions`, `/v1/messages`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabApi {
+    /// Good as a bearer; when empty nobody is asked for one.
+    pub openai_keys: Vec<String>,
+    /// Good in `x-api-key`; when empty nobody is asked for one.
+    pub anthropic_keys: Vec<String>,
+    /// Further models; the catalogue's and the Claude ones are always there.
+    pub models: Vec<String>,
+    /// Whether `/v1/responses` is there.
+    pub responses: bool,
+    /// Whether `/v1/chat/completions` is there.
+    pub chat: bool,
+    /// Whether `/v1/messages` and its token count are there.
+    pub messages: bool,
+    /// Whether `/v1/models` is there.
+    pub lists_models: bool,
+}
+
+impl Default for LabApi {
+    fn default() -> Self {
+        Self {
+            openai_keys: vec![OPENAI_KEY.to_owned()],
+            anthropic_keys: vec![ANTHROPIC_KEY.to_owned()],
+            models: Vec::new(),
+            responses: true,
+            chat: true,
+            messages: true,
+            lists_models: true,
+        }
+    }
+}
+
 /// One fake ChatGPT account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabAccount {
@@ -76,6 +125,10 @@ pub struct LabAccount {
     pub windows: Vec<LabWindow>,
     /// Bought credits.
     pub credits: LabCredits,
+    /// Windows of single features.
+    pub features: Vec<LabFeature>,
+    /// How often the windows may be reset by hand.
+    pub reset_credits: u32,
     /// Models this account may use; empty means all of the catalogue.
     pub models: Vec<String>,
 }
@@ -94,6 +147,8 @@ impl LabAccount {
                 LabWindow::new(WEEK, 0.0, WEEK).filling(0.1),
             ],
             credits: LabCredits::default(),
+            features: Vec::new(),
+            reset_credits: 0,
             models: Vec::new(),
         }
     }
@@ -133,6 +188,12 @@ pub struct LabConfig {
     pub revoke_family_on_reuse: bool,
     /// What the last event lists as output.
     pub completed_output: CompletedOutput,
+    /// The APIs that take keys.
+    pub api: LabApi,
+    /// Whether the device flow is offered; 404 otherwise.
+    pub device_flow: bool,
+    /// Whether polling a device sign-in faster than its interval (by the lab's clock) is answered `slow_down`.
+    pub device_slow_down: bool,
     /// Whether a turn starts with a reasoning item.
     pub reasoning: bool,
     /// Whether a turn starts with a `codex.rate_limits` event.
@@ -166,6 +227,9 @@ impl LabConfig {
             reuse_leeway: Duration::ZERO,
             revoke_family_on_reuse: false,
             completed_output: CompletedOutput::Full,
+            api: LabApi::default(),
+            device_flow: true,
+            device_slow_down: false,
             reasoning: true,
             rate_limits_event: false,
             require_instructions: false,

@@ -6,8 +6,11 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod api;
 mod table;
 
+pub use api::API_ERROR_BODIES;
+pub(crate) use api::{ANTHROPIC_INVALID_KEY, OPENAI_INVALID_KEY, OPENAI_NO_KEY};
 pub(crate) use table::{
     CLIENT_TOO_OLD, INVALID_CLIENT, INVALID_GRANT, NOT_FOUND, PAYLOAD_TOO_LARGE, RATE_LIMIT_EXCEEDED,
     RATE_LIMITED_WITHOUT_CODE, REFRESH_TOKEN_EXPIRED, REFRESH_TOKEN_INVALIDATED, REFRESH_TOKEN_REUSED,
@@ -23,6 +26,10 @@ pub enum ErrorPlace {
     Backend,
     /// `POST /oauth/token`.
     Token,
+    /// The OpenAI API, with a key.
+    OpenAi,
+    /// The Anthropic API, with a key.
+    Anthropic,
 }
 
 /// One row: what comes back, byte for byte, apart from times.
@@ -56,7 +63,7 @@ impl ErrorBody {
     /// The row with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        ERROR_BODIES.iter().find(|row| row.name == name).copied()
+        ERROR_BODIES.iter().chain(API_ERROR_BODIES).find(|row| row.name == name).copied()
     }
 
     /// The text with the times filled in.
@@ -113,7 +120,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_json_rows_are_json() {
         let mut seen = HashSet::new();
-        for row in ERROR_BODIES {
+        for row in ERROR_BODIES.iter().chain(API_ERROR_BODIES) {
             assert!(seen.insert(row.name), "{} is listed twice", row.name);
             assert!(
                 StatusCode::from_u16(row.status).is_ok_and(|s| s.is_client_error() || s.is_server_error())

@@ -8,11 +8,14 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::LengthLimitError;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::conn::ConnControl;
+use crate::dialect::Dialect;
 use crate::errors::{self, ErrorBody};
 use crate::fault::{Fault, Route, Stall};
+use crate::form;
 use crate::lab::Lab;
 use crate::log::RequestRecord;
 use crate::routes::oauth;
@@ -45,6 +48,17 @@ impl Arrived {
         let pairs = self.parts.uri.query()?.split('&');
         pairs.filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| value)
     }
+
+    /// The fields of the body, which is JSON or a form: Codex sends the one, most gateways the other.
+    pub(crate) fn fields(&self) -> HashMap<String, String> {
+        let is_json = self.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+        if !is_json {
+            return form::fields(&String::from_utf8_lossy(&self.body));
+        }
+        let Ok(Value::Object(object)) = serde_json::from_slice(&self.body) else { return HashMap::new() };
+        let text = |(key, value): (String, Value)| Some((key, value.as_str()?.to_owned()));
+        object.into_iter().filter_map(text).collect()
+    }
 }
 
 /// What a route answers.
@@ -58,7 +72,14 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
     Whole(Bytes),
-    Turn { account: usize, events: Vec<Bytes>, pause: Option<Duration>, response_id: String },
+    /// A stream; one of an account counts as its turn.
+    Turn {
+        account: Option<usize>,
+        dialect: Dialect,
+        events: Vec<Bytes>,
+        pause: Option<Duration>,
+        response_id: String,
+    },
 }
 
 impl Answer {
@@ -197,12 +218,14 @@ fn send(lab: &Lab, answer: Answer, fault: Option<&Fault>, control: Option<ConnCo
         return abandoned();
     }
     let body = match answer.body {
-        AnswerBody::Turn { account, events, pause, response_id } => {
-            let steps = plan(events, pause, fault, &response_id);
-            Sender::body(steps, control, StreamGuard::turn(lab, account))
+        AnswerBody::Turn { account, dialect, events, pause, response_id } => {
+            let steps = plan(events, pause, fault, &response_id, dialect);
+            let guard = account.map_or_else(StreamGuard::uncounted, |one| StreamGuard::turn(lab, one));
+            Sender::body(steps, control, guard)
         }
         AnswerBody::Whole(bytes) if fault.is_some() => {
-            Sender::body(plan(vec![bytes], None, fault, ""), control, StreamGuard::uncounted())
+            let steps = plan(vec![bytes], None, fault, "", Dialect::Responses);
+            Sender::body(steps, control, StreamGuard::uncounted())
         }
         AnswerBody::Whole(bytes) => Body::from(bytes),
     };

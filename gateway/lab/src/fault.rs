@@ -66,7 +66,7 @@ pub enum Fault {
     Dribble(usize),
     /// A pause before every event.
     SlowEvents(#[serde(with = "millis")] Duration),
-    /// `response.failed` after this many events, then a clean end.
+    /// `response.failed` after this many events, then a clean end; the other dialects' own error event.
     FailedEvent {
         /// For example a row of [`crate::FAILED_EVENTS`].
         code: String,
@@ -76,7 +76,7 @@ pub enum Fault {
         #[serde(default)]
         after_events: usize,
     },
-    /// A raw `error` event after this many events, then a clean end.
+    /// A raw `error` event after this many events, then a clean end, as the dialect writes it.
     ErrorEvent {
         /// The status inside the event.
         status: u16,
@@ -88,7 +88,7 @@ pub enum Fault {
         #[serde(default)]
         after_events: usize,
     },
-    /// `response.incomplete` instead of `response.completed`.
+    /// `response.incomplete` instead of `response.completed`; in the other dialects an answer cut at its length.
     IncompleteEvent {
         /// `max_output_tokens` or `content_filter`.
         reason: String,
@@ -146,6 +146,22 @@ pub enum Route {
     AccountsCheck,
     /// `GET /backend-api/wham/settings/user`.
     Settings,
+    /// `GET /oauth/authorize`.
+    Authorize,
+    /// `POST /api/accounts/deviceauth/usercode`.
+    DeviceCode,
+    /// `POST /api/accounts/deviceauth/token`.
+    DeviceToken,
+    /// `POST /v1/responses`, with a key.
+    ApiResponses,
+    /// `POST /v1/chat/completions`.
+    ApiChat,
+    /// `POST /v1/messages`.
+    ApiMessages,
+    /// `POST /v1/messages/count_tokens`.
+    ApiCountTokens,
+    /// `GET /v1/models`.
+    ApiModels,
     /// Paths the lab does not know.
     Other,
 }

@@ -67,6 +67,12 @@ impl Lab {
         format!("{}/backend-api", self.base_url())
     }
 
+    /// The base URL of the OpenAI API, `…/v1`. The Anthropic API's is [`Lab::base_url`].
+    #[must_use]
+    pub fn openai_url(&self) -> String {
+        format!("{}/v1", self.base_url())
+    }
+
     /// Waits until every connection and the listener are gone; the cancellation has to come from outside.
     pub async fn stopped(&self) {
         self.0.tasks.wait().await;
@@ -139,6 +145,39 @@ impl Lab {
     /// Ends every session of the account: `token_invalidated`, `refresh_token_invalidated`.
     pub fn revoke(&self, account: usize) {
         self.0.tokens.lock().revoke_account(account);
+    }
+
+    // Sign-ins.
+
+    /// Who sits at the browser from now on: `/oauth/authorize` signs in as this account.
+    pub fn sign_in_as(&self, account: usize) {
+        let mut sign_ins = self.0.sign_ins.lock();
+        sign_ins.account = account;
+        sign_ins.denies = false;
+    }
+
+    /// From now on the person at the browser refuses: `error=access_denied` goes back.
+    pub fn deny_sign_ins(&self) {
+        self.0.sign_ins.lock().denies = true;
+    }
+
+    /// The user codes of device sign-ins that nobody has decided on.
+    #[must_use]
+    pub fn waiting_devices(&self) -> Vec<String> {
+        self.0.sign_ins.lock().waiting(self.clock().now())
+    }
+
+    /// Somebody types the user code and signs in as this account. Says whether the code was waiting.
+    #[must_use]
+    pub fn confirm_device(&self, user_code: &str, account: usize) -> bool {
+        account < self.0.accounts.len()
+            && self.0.sign_ins.lock().confirm_device(user_code, account, self.clock().now())
+    }
+
+    /// Somebody types the user code and refuses. Says whether the code was waiting.
+    #[must_use]
+    pub fn deny_device(&self, user_code: &str) -> bool {
+        self.0.sign_ins.lock().deny_device(user_code, self.clock().now())
     }
 
     // Windows.

@@ -1,4 +1,5 @@
-//! The lab: a simulated ChatGPT backend and OAuth issuer with scripted faults and a virtual clock.
+//! The lab: a simulated ChatGPT backend, OAuth issuer, OpenAI and Anthropic API, and egress proxies, with scripted faults
+//! and a virtual clock.
 //! Used by tests, by `serve --demo` and by the benchmark. It refuses to call anything outside itself and to sign
 //! anything: its tokens, accounts and answers are recognisably fake.
 //!
@@ -20,25 +21,34 @@
 //! lab.advance(Duration::from_secs(18_000));                  // windows empty, tokens expire
 //! ```
 //!
+//! Sign-ins: `lab.sign_in_as(1)` chooses who sits at `/oauth/authorize`; `lab.confirm_device(code, 1)` ends a device flow.
+//! APIs with keys: `lab.openai_url()` and `lab.base_url()` with [`OPENAI_KEY`] and [`ANTHROPIC_KEY`]; [`LabApi`] switches
+//! dialects off. Egress proxies: [`proxy::LabProxy`].
+//!
 //! The "model" behind it (`script`): it echoes the last user text (`You said: …`), calls the shell tool on
 //! `use the shell: <cmd>`, any tool on `call <tool> <JSON>`, quotes a tool's output, and sends exactly N deltas on
 //! `stream N events[, pause M ms]`.
 
+mod api;
 mod canned;
 mod catalogue;
 mod clock;
 mod config;
 mod conn;
+mod dialect;
 mod errors;
 mod events;
 mod exchange;
 mod fault;
+mod form;
 mod lab;
 mod log;
+pub mod proxy;
 mod quota;
 mod routes;
 mod script;
 mod serve;
+mod sign_in;
 mod state;
 mod stream;
 mod tokens;
@@ -49,9 +59,10 @@ mod tests;
 
 pub use clock::LabClock;
 pub use config::{
-    CLIENT_ID, CompletedOutput, FIVE_HOURS, LabAccount, LabConfig, LabCredits, LabWindow, MONTH, WEEK,
+    ANTHROPIC_KEY, CLIENT_ID, CompletedOutput, FIVE_HOURS, LabAccount, LabApi, LabConfig, LabCredits,
+    LabFeature, LabWindow, MONTH, OPENAI_KEY, WEEK,
 };
-pub use errors::{ERROR_BODIES, ErrorBody, ErrorPlace, FAILED_EVENTS, UnknownErrorBody};
+pub use errors::{API_ERROR_BODIES, ERROR_BODIES, ErrorBody, ErrorPlace, FAILED_EVENTS, UnknownErrorBody};
 pub use fault::{Fault, FaultRule, Route, RuleId, RuleState, Stall};
 pub use lab::{Lab, start};
 pub use log::RequestRecord;

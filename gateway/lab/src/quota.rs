@@ -39,6 +39,16 @@ pub(crate) struct Quota {
     plan: String,
     credits: LabCredits,
     windows: Vec<Window>,
+    features: Vec<Feature>,
+    reset_credits: u32,
+}
+
+/// The windows of one feature. Turns of other models leave them alone, and the lab's models are all others.
+#[derive(Debug, Clone)]
+struct Feature {
+    name: String,
+    metered: String,
+    windows: Vec<Window>,
 }
 
 /// Whether a turn may run.
@@ -53,22 +63,25 @@ pub(crate) enum Admission {
 
 impl Quota {
     pub(crate) fn new(account: &LabAccount, now: i64) -> Self {
-        let window = |w: &LabWindow| Window {
-            seconds: w.seconds,
-            percent_per_turn: w.percent_per_turn,
-            used: w.used_percent,
-            reset_at: Some(now.saturating_add_unsigned(w.resets_in_s)),
-        };
+        let windows = |windows: &[LabWindow]| windows.iter().map(|w| Window::new(w, now)).collect();
+        let features = account.features.iter().map(|feature| Feature {
+            name: feature.name.clone(),
+            metered: feature.metered.clone(),
+            windows: windows(&feature.windows),
+        });
         Self {
             plan: account.plan.clone(),
             credits: account.credits.clone(),
-            windows: account.windows.iter().map(window).collect(),
+            windows: windows(&account.windows),
+            features: features.collect(),
+            reset_credits: account.reset_credits,
         }
     }
 
     /// Empties the windows whose reset has passed.
     fn roll(&mut self, now: i64) {
-        for window in &mut self.windows {
+        let featured = self.features.iter_mut().flat_map(|feature| &mut feature.windows);
+        for window in self.windows.iter_mut().chain(featured) {
             if window.reset_at.is_some_and(|at| at <= now) {
                 window.used = 0.0;
                 window.reset_at = None;
@@ -110,16 +123,7 @@ impl Quota {
     /// The windows now, primary first.
     pub(crate) fn view(&mut self, now: i64) -> Vec<WindowView> {
         self.roll(now);
-        let view = |w: &Window| {
-            let reset_at = w.reset_at.unwrap_or_else(|| now.saturating_add_unsigned(w.seconds));
-            WindowView {
-                seconds: w.seconds,
-                used_percent: w.used,
-                reset_at,
-                reset_after_s: reset_at.saturating_sub(now),
-            }
-        };
-        self.windows.iter().map(view).collect()
+        self.windows.iter().map(|window| window.view(now)).collect()
     }
 
     /// Writes the `x-codex-*` headers that go with every answer of the account.
@@ -140,16 +144,9 @@ impl Quota {
 
     /// The body of `GET /wham/usage`.
     pub(crate) fn usage_body(&mut self, account: &LabAccount, now: i64) -> Value {
-        let mut windows = self.view(now).into_iter().map(|w| {
-            json!({
-                // Codex decodes this one as an integer.
-                "used_percent": w.used_percent.round() as i64,
-                "limit_window_seconds": w.seconds,
-                "reset_after_seconds": w.reset_after_s,
-                "reset_at": w.reset_at,
-            })
-        });
+        let mut windows = self.view(now).into_iter().map(WindowView::usage);
         let (primary, secondary) = (windows.next(), windows.next());
+        let additional: Vec<Value> = self.features.iter().map(|feature| feature.usage(now)).collect();
         let reached = self.admission() != Admission::Open;
         json!({
             "user_id": account.user_id,
@@ -166,7 +163,7 @@ impl Quota {
                 "secondary_window": secondary,
             },
             "code_review_rate_limit": null,
-            "additional_rate_limits": null,
+            "additional_rate_limits": if additional.is_empty() { Value::Null } else { additional.into() },
             "credits": {
                 "has_credits": self.credits.has_credits,
                 "unlimited": self.credits.unlimited,
@@ -178,7 +175,7 @@ impl Quota {
             "spend_control": {"reached": false},
             "rate_limit_reached_type": if reached { Some("rate_limit_reached") } else { None },
             "promo": null,
-            "rate_limit_reset_credits": {"available_count": 0},
+            "rate_limit_reset_credits": {"available_count": self.reset_credits},
         })
     }
 
@@ -205,6 +202,52 @@ impl Quota {
                 "secondary": secondary,
             },
             "credits": self.credits,
+        })
+    }
+}
+
+impl Window {
+    fn new(w: &LabWindow, now: i64) -> Self {
+        Self {
+            seconds: w.seconds,
+            percent_per_turn: w.percent_per_turn,
+            used: w.used_percent,
+            reset_at: Some(now.saturating_add_unsigned(w.resets_in_s)),
+        }
+    }
+
+    fn view(&self, now: i64) -> WindowView {
+        let reset_at = self.reset_at.unwrap_or_else(|| now.saturating_add_unsigned(self.seconds));
+        WindowView {
+            seconds: self.seconds,
+            used_percent: self.used,
+            reset_at,
+            reset_after_s: reset_at.saturating_sub(now),
+        }
+    }
+}
+
+impl WindowView {
+    /// As `wham/usage` writes it.
+    fn usage(self) -> Value {
+        json!({
+            // Codex decodes this one as an integer.
+            "used_percent": self.used_percent.round() as i64,
+            "limit_window_seconds": self.seconds,
+            "reset_after_seconds": self.reset_after_s,
+            "reset_at": self.reset_at,
+        })
+    }
+}
+
+impl Feature {
+    fn usage(&self, now: i64) -> Value {
+        let mut windows = self.windows.iter().map(|window| window.view(now).usage());
+        let (primary, secondary) = (windows.next(), windows.next());
+        json!({
+            "limit_name": self.name,
+            "metered_feature": self.metered,
+            "rate_limit": {"primary_window": primary, "secondary_window": secondary},
         })
     }
 }
@@ -253,6 +296,28 @@ mod tests {
         let (mut account, _) = quota(vec![LabWindow::new(300, 100.0, 60)]);
         account.credits.has_credits = true;
         assert_eq!(Quota::new(&account, 1_000).admit(1_000), Admission::Open);
+    }
+
+    #[test]
+    fn features_and_reset_credits_stand_in_the_usage_and_empty_in_time() {
+        let mut account = LabAccount::new("q", "pro");
+        account.reset_credits = 2;
+        account.features = vec![crate::LabFeature {
+            name: "Spark".to_owned(),
+            metered: "codex_spark".to_owned(),
+            windows: vec![LabWindow::new(300, 70.0, 60)],
+        }];
+        let mut quota = Quota::new(&account, 1_000);
+        let usage = quota.usage_body(&account, 1_000);
+        let spark = &usage["additional_rate_limits"][0];
+        assert_eq!(
+            (&spark["limit_name"], &spark["metered_feature"]),
+            (&json!("Spark"), &json!("codex_spark"))
+        );
+        assert_eq!(spark["rate_limit"]["primary_window"]["used_percent"], 70);
+        assert_eq!(usage["rate_limit_reset_credits"]["available_count"], 2);
+        let later = quota.usage_body(&account, 1_061);
+        assert_eq!(later["additional_rate_limits"][0]["rate_limit"]["primary_window"]["used_percent"], 0);
     }
 
     #[test]

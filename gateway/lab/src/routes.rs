@@ -14,12 +14,13 @@ use crate::exchange::{SentEncoding, exchange};
 use crate::fault::Route;
 use crate::lab::Lab;
 
+mod api;
 pub(crate) mod backend;
 mod control;
 pub(crate) mod oauth;
 mod turn;
 
-/// Everything the lab serves: issuer, backend and its own control routes.
+/// Everything the lab serves: issuer, backend, the APIs that take keys, and its own control routes.
 pub fn router(lab: &Lab) -> Router {
     let responses = if lab.shared().canned.is_some() {
         post(canned::responses)
@@ -30,10 +31,48 @@ pub fn router(lab: &Lab) -> Router {
         .get(async |State(lab), request| exchange(lab, Route::Other, request, backend::upgrade).await);
     Router::new()
         .route("/backend-api/codex/responses", responses)
+        .merge(issuer())
+        .merge(backend_questions())
+        .merge(keyed())
+        .nest("/lab", control::router())
+        .fallback(async |State(lab), request| exchange(lab, Route::Other, request, backend::not_found).await)
+        .layer(RequestDecompressionLayer::new())
+        .layer(middleware::from_fn(keep_encoding))
+        .with_state(lab.clone())
+}
+
+/// The OAuth issuer.
+fn issuer() -> Router<Lab> {
+    Router::new()
         .route(
             "/oauth/token",
-            post(async |State(lab), request| exchange(lab, Route::Token, request, oauth::answer).await),
+            post(async |State(lab), request| exchange(lab, Route::Token, request, oauth::token).await),
         )
+        .route(
+            "/oauth/authorize",
+            get(async |State(lab), request| exchange(lab, Route::Authorize, request, oauth::authorize).await),
+        )
+        .route(
+            "/api/accounts/deviceauth/usercode",
+            post(async |State(lab), request| {
+                exchange(lab, Route::DeviceCode, request, oauth::device_code).await
+            }),
+        )
+        .route(
+            "/api/accounts/deviceauth/token",
+            post(async |State(lab), request| {
+                exchange(lab, Route::DeviceToken, request, oauth::device_token).await
+            }),
+        )
+        .route(
+            "/codex/device",
+            get(async |State(lab), request| exchange(lab, Route::Other, request, oauth::device_page).await),
+        )
+}
+
+/// What the ChatGPT backend answers besides turns.
+fn backend_questions() -> Router<Lab> {
+    Router::new()
         .route(
             "/backend-api/codex/models",
             get(async |State(lab), request| exchange(lab, Route::Models, request, backend::models).await),
@@ -52,11 +91,39 @@ pub fn router(lab: &Lab) -> Router {
             "/backend-api/wham/settings/user",
             get(async |State(lab), request| exchange(lab, Route::Settings, request, backend::settings).await),
         )
-        .nest("/lab", control::router())
-        .fallback(async |State(lab), request| exchange(lab, Route::Other, request, backend::not_found).await)
-        .layer(RequestDecompressionLayer::new())
-        .layer(middleware::from_fn(keep_encoding))
-        .with_state(lab.clone())
+}
+
+/// The APIs that take keys.
+fn keyed() -> Router<Lab> {
+    Router::new()
+        .route(
+            "/v1/responses",
+            post(async |State(lab), request| {
+                exchange(lab, Route::ApiResponses, request, api::responses).await
+            }),
+        )
+        .route(
+            "/v1/chat/completions",
+            post(async |State(lab), request| {
+                exchange(lab, Route::ApiChat, request, api::chat_completions).await
+            }),
+        )
+        .route(
+            "/v1/messages",
+            post(async |State(lab), request| {
+                exchange(lab, Route::ApiMessages, request, api::create_message).await
+            }),
+        )
+        .route(
+            "/v1/messages/count_tokens",
+            post(async |State(lab), request| {
+                exchange(lab, Route::ApiCountTokens, request, api::count_tokens).await
+            }),
+        )
+        .route(
+            "/v1/models",
+            get(async |State(lab), request| exchange(lab, Route::ApiModels, request, api::models).await),
+        )
 }
 
 /// Decompression takes the header away; the log wants it.

@@ -18,6 +18,7 @@ use crate::fault::FaultBook;
 use crate::lab::Lab;
 use crate::log::RequestLog;
 use crate::quota::Quota;
+use crate::sign_in::SignIns;
 use crate::tokens::{Rules, TokenBook};
 
 /// A prompt cache forgets everything beyond this many keys; the real one forgets too.
@@ -104,6 +105,7 @@ pub(crate) struct Shared {
     pub(crate) config: LabConfig,
     pub(crate) accounts: Vec<Account>,
     pub(crate) tokens: Mutex<TokenBook>,
+    pub(crate) sign_ins: Mutex<SignIns>,
     pub(crate) faults: FaultBook,
     pub(crate) log: RequestLog,
     pub(crate) canned: Option<Canned>,
@@ -131,6 +133,7 @@ impl Shared {
         let accounts: Vec<Account> = config.accounts.iter().map(account).collect();
         Self {
             tokens: Mutex::new(TokenBook::new(&config.accounts, rules)),
+            sign_ins: Mutex::default(),
             canned: config.canned_bench.then(|| Canned::new(&accounts, now)),
             accounts,
             faults: FaultBook::default(),

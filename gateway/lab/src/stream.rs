@@ -5,11 +5,11 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 
 use crate::conn::ConnControl;
-use crate::events;
+use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::state::StreamGuard;
 
@@ -32,20 +32,22 @@ pub(crate) fn plan(
     pause: Option<Duration>,
     fault: Option<&Fault>,
     response_id: &str,
+    dialect: Dialect,
 ) -> Vec<Step> {
-    let Some(fault) = fault else { return paced(events, pause) };
+    let paced = |events| paced(events, pause, dialect);
+    let Some(fault) = fault else { return paced(events) };
     match fault {
-        Fault::StallAfterEvents(n) => then(first(events, *n), pause, [Step::Flush, Step::Stall]),
+        Fault::StallAfterEvents(n) => then(paced(first(events, *n)), [Step::Flush, Step::Stall]),
         Fault::CutAfterEvents(n) => {
             let next = events.get(*n).cloned().unwrap_or_else(|| Bytes::from_static(b": cut short\n\n"));
-            then(first(events, *n), pause, [Step::Flush, Step::Cut(next)])
+            then(paced(first(events, *n)), [Step::Flush, Step::Cut(next)])
         }
-        Fault::CleanEofAfterEvents(n) => paced(first(events, *n), pause),
-        Fault::MalformedEventAfter(n) => paced(insert(events, *n, malformed()), pause),
-        Fault::UnknownEventAfter(n) => paced(insert(events, *n, events::unknown()), pause),
+        Fault::CleanEofAfterEvents(n) => paced(first(events, *n)),
+        Fault::MalformedEventAfter(n) => paced(insert(events, *n, dialect.malformed())),
+        Fault::UnknownEventAfter(n) => paced(insert(events, *n, dialect.unknown())),
         Fault::TruncatedUtf8 => {
-            let at = events.iter().position(|event| event.starts_with(DELTA)).unwrap_or(events.len());
-            paced(insert(events, at, half_a_character()), pause)
+            let at = events.iter().position(|event| dialect.is_delta(event)).unwrap_or(events.len());
+            paced(insert(events, at, dialect.half_a_character()))
         }
         Fault::Dribble(size) => dribble(&events.concat(), *size),
         Fault::SlowEvents(span) => events
@@ -53,21 +55,17 @@ pub(crate) fn plan(
             .flat_map(|event| [Step::Flush, Step::Pause(*span), Step::Send(event)])
             .collect(),
         Fault::FailedEvent { code, message, after_events } => {
-            let failed = events::failed(response_id, code, message);
-            then(first(events, *after_events), pause, [Step::Send(failed)])
+            let failed = dialect.failed(response_id, code, message);
+            then(paced(first(events, *after_events)), [Step::Send(failed)])
         }
         Fault::ErrorEvent { status, code, message, after_events } => {
-            let error = events::error(*status, code, message);
-            then(first(events, *after_events), pause, [Step::Send(error)])
+            let error = dialect.error(*status, code, message);
+            then(paced(first(events, *after_events)), [Step::Send(error)])
         }
-        Fault::IncompleteEvent { reason } => {
-            let mut events = events;
-            let terminal = events.pop().unwrap_or_default();
-            then(events, pause, [Step::Send(events::incomplete(&terminal, reason))])
-        }
+        Fault::IncompleteEvent { reason } => paced(dialect.incomplete(events, reason)),
         Fault::DropCompleted => {
             let all_but_last = events.len().saturating_sub(1);
-            paced(first(events, all_but_last), pause)
+            paced(first(events, all_but_last))
         }
         // These act before there is a body.
         Fault::RefuseConnection
@@ -76,11 +74,9 @@ pub(crate) fn plan(
         | Fault::Raw { .. }
         | Fault::Unauthorized401
         | Fault::RateLimited429 { .. }
-        | Fault::StallBeforeHeaders(_) => paced(events, pause),
+        | Fault::StallBeforeHeaders(_) => paced(events),
     }
 }
-
-const DELTA: &[u8] = b"event: response.output_text.delta";
 
 fn first(mut events: Vec<Bytes>, n: usize) -> Vec<Bytes> {
     events.truncate(n);
@@ -92,37 +88,22 @@ fn insert(mut events: Vec<Bytes>, at: usize, event: Bytes) -> Vec<Bytes> {
     events
 }
 
-fn then<const N: usize>(events: Vec<Bytes>, pause: Option<Duration>, end: [Step; N]) -> Vec<Step> {
-    let mut steps = paced(events, pause);
+fn then<const N: usize>(mut steps: Vec<Step>, end: [Step; N]) -> Vec<Step> {
     steps.extend(end);
     steps
 }
 
 /// Pauses stand between deltas, where a thinking model would pause.
-fn paced(events: Vec<Bytes>, pause: Option<Duration>) -> Vec<Step> {
+fn paced(events: Vec<Bytes>, pause: Option<Duration>, dialect: Dialect) -> Vec<Step> {
     let Some(pause) = pause else { return events.into_iter().map(Step::Send).collect() };
     let mut steps = Vec::with_capacity(events.len() * 3);
     for event in events {
-        if event.starts_with(DELTA) {
+        if dialect.is_delta(&event) {
             steps.extend([Step::Flush, Step::Pause(pause)]);
         }
         steps.push(Step::Send(event));
     }
     steps
-}
-
-fn malformed() -> Bytes {
-    Bytes::from_static(
-        b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\n\n",
-    )
-}
-
-fn half_a_character() -> Bytes {
-    let mut event = BytesMut::new();
-    event.put_slice(b"event: response.output_text.delta\ndata: ");
-    event.put_slice(b"{\"type\":\"response.output_text.delta\",\"item_id\":\"msg_lab\",\"output_index\":0,");
-    event.put_slice(b"\"content_index\":0,\"delta\":\"caf\xC3\"}\n\n");
-    event.freeze()
 }
 
 fn dribble(all: &[u8], size: usize) -> Vec<Step> {
@@ -200,6 +181,7 @@ fn reset_error() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events;
 
     fn events() -> Vec<Bytes> {
         let all = [
@@ -211,7 +193,7 @@ mod tests {
     }
 
     fn sent(fault: Option<&Fault>) -> Vec<Bytes> {
-        let steps = plan(events(), None, fault, "resp_1").into_iter();
+        let steps = plan(events(), None, fault, "resp_1", Dialect::Responses).into_iter();
         let sends = steps.filter_map(|step| match step {
             Step::Send(bytes) => Some(bytes),
             _ => None,
@@ -222,18 +204,18 @@ mod tests {
     #[test]
     fn without_a_fault_everything_is_sent() {
         assert_eq!(sent(None), events());
-        let steps = plan(events(), Some(Duration::from_millis(5)), None, "");
+        let steps = plan(events(), Some(Duration::from_millis(5)), None, "", Dialect::Responses);
         let pauses = steps.iter().filter(|s| matches!(s, Step::Pause(_))).count();
         assert_eq!(pauses, 1, "only deltas are paced");
     }
 
     #[test]
     fn cuts_and_stalls_end_where_they_say() {
-        let steps = plan(events(), None, Some(&Fault::CutAfterEvents(1)), "");
+        let steps = plan(events(), None, Some(&Fault::CutAfterEvents(1)), "", Dialect::Responses);
         assert_eq!(steps[1..], [Step::Flush, Step::Cut(events()[1].clone())]);
-        let steps = plan(events(), None, Some(&Fault::CutAfterEvents(9)), "");
+        let steps = plan(events(), None, Some(&Fault::CutAfterEvents(9)), "", Dialect::Responses);
         assert!(matches!(steps.last(), Some(Step::Cut(_))) && steps.len() == 5);
-        let steps = plan(events(), None, Some(&Fault::StallAfterEvents(0)), "");
+        let steps = plan(events(), None, Some(&Fault::StallAfterEvents(0)), "", Dialect::Responses);
         assert_eq!(steps, [Step::Flush, Step::Stall]);
         assert_eq!(sent(Some(&Fault::CleanEofAfterEvents(2))), events()[..2]);
         assert_eq!(sent(Some(&Fault::DropCompleted)), events()[..2]);

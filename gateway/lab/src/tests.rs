@@ -11,8 +11,10 @@ use tower::ServiceExt as _;
 use crate::{Lab, LabAccount, LabClock, LabConfig, Lifetime, router};
 
 mod answers;
+mod api;
 mod faults;
 mod oauth;
+mod sign_in;
 mod socket;
 mod turns;
 

@@ -1,39 +1,57 @@
 //! Everything a component must pass before it may serve. Each step names itself when it fails, and nothing of
 //! what serves now is touched.
 
+mod describe;
 mod inspect;
 mod probe;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use gateway_scheduler::{PolicyLanguage, PolicyVersion};
-use sha2::{Digest as _, Sha256};
-use wasmtime::component::{Component, Linker};
+use gateway_scheduler::{PolicyError, PolicyLanguage, PolicyVersion};
+use wasmtime::component::Component;
 
-use crate::bindings::SchedulerPre;
-use crate::bindings::lifecycle::{Hooks, Metadata};
+pub use describe::PluginMetadata;
+pub(crate) use describe::fits_schema;
+
 use crate::breaker::Breaker;
-use crate::guest::{Blueprint, Runtime};
+use crate::exports::Indices;
+use crate::grants::{Capability, Grants, Trust};
+use crate::guest::Blueprint;
+use crate::host::PluginHost;
+use crate::lent::Lent;
 use crate::limits::{Limits, MAX_COMPONENT_BYTES};
-use crate::policy::WasmPolicy;
+use crate::manifest::{Attachment, Hook, Isolation, Manifest};
+use crate::plugin::Plugin;
 use crate::pool::Pool;
+use crate::signature;
+use crate::tally::Tally;
+use crate::{digest, state};
 
 /// The steps, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// Its size.
+    /// Its size, and its manifest.
     Read,
+    /// It is the component its manifest pins.
+    Digest,
+    /// It is what somebody signed.
+    Signature,
     /// Valid, and a component rather than a module.
     Parse,
+    /// It exports the contract, in a version this gateway speaks.
+    Contract,
     /// It asks for nothing that it may not have.
     Imports,
     /// To machine code.
     Compile,
-    /// It exports the hook, and comes up.
+    /// Its types are the contract's, and it comes up.
     Instantiate,
     /// What it says about itself.
     Describe,
+    /// Its configuration fits its schema.
+    Config,
     /// It takes its configuration.
     Init,
     /// It answers, and the same again when it says so.
@@ -41,16 +59,36 @@ pub enum Step {
 }
 
 impl Step {
+    /// All of them, in their order.
+    pub const ALL: [Self; 12] = [
+        Self::Read,
+        Self::Digest,
+        Self::Signature,
+        Self::Parse,
+        Self::Contract,
+        Self::Imports,
+        Self::Compile,
+        Self::Instantiate,
+        Self::Describe,
+        Self::Config,
+        Self::Init,
+        Self::Probe,
+    ];
+
     /// The word used in logs and the API.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Read => "read",
+            Self::Digest => "digest",
+            Self::Signature => "signature",
             Self::Parse => "parse",
+            Self::Contract => "contract",
             Self::Imports => "imports",
             Self::Compile => "compile",
             Self::Instantiate => "instantiate",
             Self::Describe => "describe",
+            Self::Config => "config",
             Self::Init => "init",
             Self::Probe => "probe",
         }
@@ -75,59 +113,203 @@ pub struct AdmissionError {
     pub message: String,
 }
 
-/// What a component says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PluginMetadata {
-    /// Its own name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// One sentence.
-    pub summary: String,
-    /// JSON Schema (2020-12) of its configuration.
-    pub config_schema_json: String,
-    /// The default configuration.
-    pub config_defaults_json: String,
-    /// Same inputs, same answer; checked by the probe.
-    pub deterministic: bool,
+/// Who answers for a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouching {
+    /// It came with the gateway.
+    Gateway,
+    /// The operator, although it may not be signed.
+    Operator,
+    /// Its signature, if it has one.
+    Signature,
 }
 
-pub(crate) fn admit(
-    runtime: &Arc<Runtime>,
-    limits: Limits,
-    plugin: &str,
-    bytes: &[u8],
-    config_json: &str,
-) -> Result<WasmPolicy, AdmissionError> {
-    let at = |step: Step| move |message: String| AdmissionError { step, plugin: plugin.to_owned(), message };
-    check_size(bytes).map_err(at(Step::Read))?;
-    let digest = digest(bytes);
-    inspect::parse(bytes).map_err(at(Step::Parse))?;
-    inspect::imports(bytes).map_err(at(Step::Imports))?;
-    let component =
-        Component::new(&runtime.engine, bytes).map_err(|error| at(Step::Compile)(format!("{error:#}")))?;
-    let linked = Linker::new(&runtime.engine).instantiate_pre(&component);
-    let pre =
-        linked.and_then(SchedulerPre::new).map_err(|error| at(Step::Instantiate)(format!("{error:#}")))?;
-    let blueprint = Blueprint { runtime: Arc::clone(runtime), pre, limits };
+/// A component and everything that is known about it.
+#[derive(Debug, Clone)]
+pub struct Package<'a> {
+    /// What it is loaded as.
+    pub name: &'a str,
+    /// The component.
+    pub bytes: &'a [u8],
+    /// The text of its `plugin.toml`. Without one it is lent nothing.
+    pub manifest: Option<&'a str>,
+    /// The text of its signature.
+    pub signature: Option<&'a str>,
+    /// Who answers for it.
+    pub vouching: Vouching,
+    /// What the operator lends it, of what its manifest asks for.
+    pub grants: Grants,
+    /// The operator's configuration; empty for the manifest's, or else the component's own defaults.
+    pub config_json: &'a str,
+}
 
-    let mut guest = blueprint.instantiate().map_err(|error| at(Step::Instantiate)(error.to_string()))?;
-    let described = guest.describe().map_err(|error| at(Step::Describe)(error.to_string()))?;
-    let metadata = check_metadata(described).map_err(at(Step::Describe))?;
+impl<'a> Package<'a> {
+    /// One that came with the gateway.
+    #[must_use]
+    pub fn shipped(name: &'a str, bytes: &'a [u8]) -> Self {
+        Self { vouching: Vouching::Gateway, ..Self::found(name, bytes) }
+    }
 
-    let config = if config_json.is_empty() { metadata.config_defaults_json.as_str() } else { config_json };
-    let configured = || blueprint.configured(config).map_err(|error| at(Step::Init)(error.to_string()));
-    probe::run(&mut configured()?, &mut configured()?, metadata.deterministic).map_err(at(Step::Probe))?;
-    // What serves has never seen the probe's made-up accounts.
-    let first = configured()?;
+    /// One that nobody answers for yet.
+    #[must_use]
+    pub fn found(name: &'a str, bytes: &'a [u8]) -> Self {
+        Self {
+            name,
+            bytes,
+            manifest: None,
+            signature: None,
+            vouching: Vouching::Signature,
+            grants: Grants::default(),
+            config_json: "",
+        }
+    }
+}
 
-    let config = config.to_owned();
-    Ok(WasmPolicy {
-        version: PolicyVersion { name: plugin.to_owned(), language: PolicyLanguage::Wasm, digest },
-        metadata,
-        pool: Pool::new(blueprint, config, first),
-        breaker: Breaker::new(),
-    })
+pub(crate) fn admit(host: &PluginHost, package: Package<'_>) -> Result<Plugin, AdmissionError> {
+    let name = package.name.to_owned();
+    Candidate::admit(host, package).map_err(|Refusal(step, message)| AdmissionError { step, plugin: name, message })
+}
+
+/// A step that failed, and why.
+struct Refusal(Step, String);
+
+/// Names the step of whatever goes wrong in it.
+trait At<T> {
+    fn at(self, step: Step) -> Result<T, Refusal>;
+}
+
+impl<T, E: fmt::Display> At<T> for Result<T, E> {
+    fn at(self, step: Step) -> Result<T, Refusal> {
+        // wasmtime tells its causes in the alternate form.
+        self.map_err(|error| Refusal(step, format!("{error:#}")))
+    }
+}
+
+/// A component whose outside was checked.
+struct Candidate<'a> {
+    host: &'a PluginHost,
+    package: Package<'a>,
+    manifest: Option<Manifest>,
+    trust: Trust,
+    digest: String,
+    exported: Vec<Hook>,
+    held: BTreeSet<Capability>,
+}
+
+impl<'a> Candidate<'a> {
+    fn admit(host: &'a PluginHost, package: Package<'a>) -> Result<Plugin, Refusal> {
+        let candidate = Self::from_outside(host, package)?;
+        let rehearsal = candidate.compile()?;
+        let mut guest = rehearsal.instantiate().at(Step::Instantiate)?;
+        let described = guest.describe().at(Step::Describe)?;
+        let metadata = describe::check(described, &candidate.exported, candidate.manifest.as_ref());
+        let metadata = metadata.at(Step::Describe)?;
+        let config = candidate.config(&metadata)?;
+        let configured = || rehearsal.configured(&config).at(Step::Init);
+        probe::run(&mut configured()?, &mut configured()?, &metadata).at(Step::Probe)?;
+        candidate.finish(rehearsal, metadata, config)
+    }
+
+    /// What can be told without running any of it.
+    fn from_outside(host: &'a PluginHost, package: Package<'a>) -> Result<Self, Refusal> {
+        check_size(package.bytes).at(Step::Read)?;
+        let manifest = package.manifest.map(Manifest::parse).transpose().at(Step::Read)?;
+        if let Some(manifest) = manifest.as_ref().filter(|manifest| manifest.name != package.name) {
+            let message = format!("its manifest is that of `{}`; the file and the name must agree", manifest.name);
+            return Err(Refusal(Step::Read, message));
+        }
+        let digest = digest::full(package.bytes);
+        if let Some(pinned) = manifest.as_ref().and_then(|manifest| manifest.digest.as_ref())
+            && *pinned != digest
+        {
+            let message = format!("its manifest pins {pinned}, but it is {digest}; build or sign it again");
+            return Err(Refusal(Step::Digest, message));
+        }
+        let trust = trust(host, &package).at(Step::Signature)?;
+        inspect::parse(package.bytes).at(Step::Parse)?;
+        let exported = inspect::exports(package.bytes).at(Step::Contract)?;
+        let wants = manifest.as_ref().map(|manifest| manifest.wants.clone()).unwrap_or_default();
+        let held: BTreeSet<_> = package.grants.held_by(trust).intersection(&wants).copied().collect();
+        inspect::imports(package.bytes, &wants, &package.grants, &held).at(Step::Imports)?;
+        Ok(Self { host, package, manifest, trust, digest, exported, held })
+    }
+
+    /// Compiles and links it, lent everything but secrets and the way out: what is rehearsed is not real.
+    fn compile(&self) -> Result<Blueprint, Refusal> {
+        let runtime = &self.host.runtime;
+        let compile = || Component::new(&runtime.engine, self.package.bytes);
+        let component = match &runtime.cache {
+            Some(cache) => cache.with(&runtime.engine, &self.digest, compile),
+            None => compile(),
+        };
+        let component = component.at(Step::Compile)?;
+        let linker = state::linker(&runtime.engine, self.held.iter().copied()).at(Step::Instantiate)?;
+        let pre = linker.instantiate_pre(&component).at(Step::Instantiate)?;
+        let indices = Indices::new(&pre, &self.exported).at(Step::Instantiate)?;
+        Ok(Blueprint {
+            runtime: Arc::clone(runtime),
+            pre,
+            indices: Arc::new(indices),
+            limits: self.limits(),
+            lent: Arc::new(Lent::nothing(self.package.name)),
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        match &self.manifest {
+            Some(manifest) => manifest.limits,
+            None => {
+                let needed = Limits::for_hooks(&self.exported);
+                Limits {
+                    memory_bytes: needed.memory_bytes.max(self.host.limits.memory_bytes),
+                    answer_bytes: needed.answer_bytes.max(self.host.limits.answer_bytes),
+                    ..self.host.limits
+                }
+            }
+        }
+    }
+
+    /// The operator's, the manifest's, or the component's own.
+    fn config(&self, metadata: &PluginMetadata) -> Result<String, Refusal> {
+        let manifest = self.manifest.as_ref().and_then(|manifest| manifest.config_json.as_deref());
+        let config = match (self.package.config_json, manifest) {
+            ("", Some(config)) => config,
+            ("", None) => &metadata.config_defaults_json,
+            (config, _) => config,
+        };
+        fits_schema(&metadata.config_schema_json, config).at(Step::Config)?;
+        Ok(config.to_owned())
+    }
+
+    fn finish(self, rehearsal: Blueprint, metadata: PluginMetadata, config: String) -> Result<Plugin, Refusal> {
+        let way_out = self.host.way_out.clone();
+        let lent = Arc::new(Lent::new(self.package.name, &self.package.grants, &self.held, way_out));
+        let blueprint = Blueprint { lent: Arc::clone(&lent), ..rehearsal };
+        // What serves has never seen the probe's made-up requests.
+        let first = blueprint.configured(&config).at(Step::Init)?;
+        let asked = self.manifest.as_ref().map_or(Isolation::Pooled, |manifest| manifest.isolation);
+        let isolation = if self.trust == Trust::Unsigned { Isolation::Fresh } else { asked };
+        let attachments = match self.manifest {
+            Some(manifest) => manifest.attachments,
+            None => metadata.hooks.iter().map(|hook| Attachment::of(*hook)).collect(),
+        };
+        Ok(Plugin {
+            version: PolicyVersion {
+                name: self.package.name.to_owned(),
+                language: PolicyLanguage::Wasm,
+                digest: self.digest.chars().take(16).collect(),
+            },
+            metadata,
+            attachments,
+            trust: self.trust,
+            capabilities: self.held.into_iter().collect(),
+            digest: self.digest,
+            pool: Pool::new(blueprint, config, isolation, first),
+            breaker: Breaker::new(),
+            lent,
+            tally: Tally::default(),
+        })
+    }
 }
 
 fn check_size(bytes: &[u8]) -> Result<(), String> {
@@ -140,28 +322,20 @@ fn check_size(bytes: &[u8]) -> Result<(), String> {
     ))
 }
 
-/// The first 16 hexadecimal digits of the SHA-256.
-fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().take(8).fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
+/// A signature that is there must fit, whoever else answers for the component.
+fn trust(host: &PluginHost, package: &Package<'_>) -> Result<Trust, signature::SignatureError> {
+    if let Some(text) = package.signature {
+        signature::verify(&host.keys, text, package.bytes, package.manifest.unwrap_or_default())?;
+    }
+    Ok(match (package.vouching, package.signature) {
+        (Vouching::Gateway, _) => Trust::Shipped,
+        (_, Some(_)) => Trust::Signed,
+        (Vouching::Operator, None) => Trust::Raised,
+        (Vouching::Signature, None) => Trust::Unsigned,
     })
 }
 
-fn check_metadata(described: Metadata) -> Result<PluginMetadata, String> {
-    if described.hooks != Hooks::SCHEDULE {
-        return Err("it must name exactly the hook it exports: schedule".to_owned());
-    }
-    if described.name.is_empty() || described.version.is_empty() {
-        return Err("it must state its name and its version".to_owned());
-    }
-    Ok(PluginMetadata {
-        name: described.name,
-        version: described.version,
-        summary: described.summary,
-        config_schema_json: described.config_schema_json,
-        config_defaults_json: described.config_defaults_json,
-        deterministic: described.deterministic,
-    })
+/// What the admission of a candidate says about an error of its guest.
+pub(super) fn explain(doing: &str, error: &PolicyError) -> String {
+    format!("{doing}, it {error}")
 }

@@ -3,10 +3,11 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "scheduler",
+    world: "extension",
     ownership: Borrowing { duplicate_if_necessary: true },
 });
 
-pub(crate) use exports::switchyard::plugin::lifecycle;
-pub(crate) use exports::switchyard::plugin::scheduling;
-pub(crate) use switchyard::plugin::types;
+pub(crate) use exports::switchyard::plugin::{
+    lifecycle, model_mapping, request_filter, response_filter, scheduling, usage_observer,
+};
+pub(crate) use switchyard::plugin::{filtering, types};

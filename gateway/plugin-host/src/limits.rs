@@ -2,14 +2,29 @@
 
 use std::time::Duration;
 
+use crate::manifest::Hook;
+
 /// The largest component taken.
 pub(crate) const MAX_COMPONENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The hard ceiling of any plugin's memory: what one slot of the pool reserves.
-pub(crate) const SLOT_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const SLOT_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a policy or a mapping needs at most.
+const SMALL_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes a guest may hand to the host in one call: a ranking of thousands of accounts with a long reason.
 pub(crate) const ANSWER_BYTES: usize = 1024 * 1024;
+
+/// The same for filters, which may hand back a whole prompt.
+pub(crate) const FILTER_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A filter gets another millisecond for each of these.
+pub(crate) const BYTES_PER_EXTRA_MS: usize = 64 * 1024;
+
+/// The most a metadata text may have, and a schema.
+pub(crate) const MAX_TEXT_BYTES: usize = 512;
+pub(crate) const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 
 /// Linear memories, tables and core instances of one component. Ours have one or two of each; toolchains that
 /// adapt other languages add a few.
@@ -28,10 +43,18 @@ pub(crate) const SETUP_TIME: Duration = Duration::from_millis(250);
 /// What one plugin may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Time for one answer.
+    /// Time for one ranking, or one mapping.
     pub deadline: Duration,
-    /// Linear memory of one instance in bytes; at most 16 MiB.
+    /// Time to judge one prompt; large ones get more.
+    pub filter_deadline: Duration,
+    /// Time to judge one batch of a response's events.
+    pub events_deadline: Duration,
+    /// Time to watch one batch of settled requests.
+    pub observer_deadline: Duration,
+    /// Linear memory of one instance in bytes; at most 64 MiB.
     pub memory_bytes: usize,
+    /// Bytes a guest may hand to the host in one call.
+    pub answer_bytes: usize,
     /// Instances, which is answers at once.
     pub instances: usize,
 }
@@ -41,8 +64,36 @@ impl Default for Limits {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             deadline: Duration::from_millis(5),
-            memory_bytes: SLOT_BYTES,
+            filter_deadline: Duration::from_millis(25),
+            events_deadline: Duration::from_millis(10),
+            observer_deadline: Duration::from_millis(250),
+            memory_bytes: SMALL_BYTES,
+            answer_bytes: ANSWER_BYTES,
             instances: (2 * cores).clamp(4, 32),
+        }
+    }
+}
+
+impl Limits {
+    /// What a plugin with these hooks needs.
+    #[must_use]
+    pub fn for_hooks<'a>(hooks: impl IntoIterator<Item = &'a Hook>) -> Self {
+        let small = |hook: &Hook| matches!(hook, Hook::Schedule | Hook::MapModel);
+        if hooks.into_iter().all(small) {
+            return Self::default();
+        }
+        Self { memory_bytes: SLOT_BYTES, answer_bytes: FILTER_ANSWER_BYTES, ..Self::default() }
+    }
+
+    /// The same time for every hook.
+    #[must_use]
+    pub const fn with_deadline(self, deadline: Duration) -> Self {
+        Self {
+            deadline,
+            filter_deadline: deadline,
+            events_deadline: deadline,
+            observer_deadline: deadline,
+            ..self
         }
     }
 }

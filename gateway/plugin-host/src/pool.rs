@@ -7,11 +7,13 @@ use parking_lot::{Condvar, Mutex};
 use gateway_scheduler::PolicyError;
 
 use crate::guest::{Blueprint, Guest};
-use crate::limits::CHECKOUT_PATIENCE;
+use crate::limits::{CHECKOUT_PATIENCE, Limits};
+use crate::manifest::Isolation;
 
 pub(crate) struct Pool {
     blueprint: Blueprint,
     config_json: String,
+    isolation: Isolation,
     shelf: Mutex<Shelf>,
     freed: Condvar,
 }
@@ -31,9 +33,13 @@ struct Place<'a> {
 
 impl Pool {
     /// `first` is configured already.
-    pub(crate) fn new(blueprint: Blueprint, config_json: String, first: Guest) -> Self {
-        let shelf = Mutex::new(Shelf { idle: vec![first], alive: 1 });
-        Self { blueprint, config_json, shelf, freed: Condvar::new() }
+    pub(crate) fn new(blueprint: Blueprint, config_json: String, isolation: Isolation, first: Guest) -> Self {
+        let idle = match isolation {
+            Isolation::Pooled => vec![first],
+            Isolation::Fresh => Vec::new(),
+        };
+        let shelf = Mutex::new(Shelf { alive: idle.len(), idle });
+        Self { blueprint, config_json, isolation, shelf, freed: Condvar::new() }
     }
 
     /// Lends an instance to `ask`. One that answered with an error is not used again.
@@ -51,8 +57,24 @@ impl Pool {
         Ok(answer)
     }
 
-    pub(crate) fn deadline(&self) -> std::time::Duration {
-        self.blueprint.limits.deadline
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.blueprint.limits
+    }
+
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// Runs `ask` on an instance that is then thrown away, outside the number of those that serve.
+    pub(crate) fn aside<R>(
+        &self,
+        ask: impl FnOnce(&mut Guest) -> Result<R, PolicyError>,
+    ) -> Result<R, PolicyError> {
+        ask(&mut self.blueprint.instantiate()?)
+    }
+
+    pub(crate) fn config_json(&self) -> &str {
+        &self.config_json
     }
 
     fn place(&self) -> Result<Place<'_>, PolicyError> {
@@ -71,7 +93,7 @@ impl Pool {
         }
     }
 
-    #[cfg(test)]
+    /// Idle and lent together.
     pub(crate) fn alive(&self) -> usize {
         self.shelf.lock().alive
     }
@@ -85,8 +107,9 @@ impl Pool {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        // A worn-out guest is taken down here, before the lock.
-        let back = self.guest.take().filter(|guest| !guest.is_worn_out());
+        // One that is not kept is taken down here, before the lock.
+        let kept = |guest: &Guest| self.pool.isolation == Isolation::Pooled && !guest.is_worn_out();
+        let back = self.guest.take().filter(kept);
         let mut shelf = self.pool.shelf.lock();
         match back {
             Some(guest) => shelf.idle.push(guest),

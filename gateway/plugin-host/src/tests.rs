@@ -1,6 +1,11 @@
 //! Real components against the real host: what is refused, what is survived, what is answered.
 
 mod admission;
-mod fixtures;
+mod caching;
+mod cost;
+mod filtering;
+pub(crate) mod fixtures;
+mod lending;
 mod serving;
 mod shipped;
+mod versions;

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn it_parks_when_idle_and_wakes_for_a_guest() {
-        let (engine, _) = crate::engine::start().unwrap();
+        let (engine, _) = crate::engine::start(None).unwrap();
         let ticker = Ticker::start(&engine).unwrap();
         let wait_until = |parked: bool| {
             for _ in 0..10_000 {

@@ -1,7 +1,7 @@
 //! What is wrong with a script and where, in words for its author.
 
 use gateway_scheduler::PolicyError;
-use rhai::{EvalAltResult, ParseError, Position};
+use rhai::{EvalAltResult, Position};
 
 /// Which kind of mistake it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +16,12 @@ pub enum ScriptErrorKind {
     Limit,
     /// It answered something that is no decision.
     WrongAnswer,
+    /// A module it imports is missing, outside of the policies folder, or imports itself.
+    Import,
+    /// One of its tests or cases does not hold.
+    Unmet,
+    /// The file cannot be read or is not named like a policy.
+    File,
 }
 
 impl ScriptErrorKind {
@@ -28,6 +34,9 @@ impl ScriptErrorKind {
             Self::Runtime => "runtime",
             Self::Limit => "limit",
             Self::WrongAnswer => "wrong_answer",
+            Self::Import => "import",
+            Self::Unmet => "unmet",
+            Self::File => "file",
         }
     }
 }
@@ -53,25 +62,31 @@ impl ScriptError {
         Self { kind, policy: policy.to_owned(), message: message.into(), line: None, column: None }
     }
 
-    fn placed(self, position: Position) -> Self {
-        Self { line: position.line(), column: position.position(), ..self }
-    }
-
-    pub(crate) fn from_parse(policy: &str, error: &ParseError) -> Self {
-        Self::new(policy, ScriptErrorKind::Syntax, error.err_type().to_string()).placed(error.position())
-    }
-
     pub(crate) fn from_run(policy: &str, error: EvalAltResult) -> Self {
-        let (root, position) = root_cause(error);
-        let kind = if is_limit(&root) { ScriptErrorKind::Limit } else { ScriptErrorKind::Runtime };
-        Self::new(policy, kind, describe(&root)).placed(position)
+        let Cause { root, position, module } = Cause::of(error);
+        let kind = match &root {
+            _ if is_limit(&root) => ScriptErrorKind::Limit,
+            EvalAltResult::ErrorParsing(..) => ScriptErrorKind::Syntax,
+            EvalAltResult::ErrorSystem(..) => ScriptErrorKind::Import,
+            EvalAltResult::ErrorRuntime(thrown, _) if thrown.is::<Unmet>() => ScriptErrorKind::Unmet,
+            _ => ScriptErrorKind::Runtime,
+        };
+        Self {
+            line: position.line(),
+            column: position.position(),
+            ..Self::new(policy, kind, described(&root, module.as_deref()))
+        }
     }
 }
 
+/// What an assertion of a test throws.
+#[derive(Debug, Clone)]
+pub(crate) struct Unmet(pub(crate) String);
+
 /// The same for a script that fails in service.
 pub(crate) fn policy_error(error: EvalAltResult) -> PolicyError {
-    let (root, position) = root_cause(error);
-    let text = format!("{}{}", describe(&root), at(position.line(), position.position()));
+    let Cause { root, position, module } = Cause::of(error);
+    let text = format!("{}{}", described(&root, module.as_deref()), at(position.line(), position.position()));
     if is_limit(&root) { PolicyError::TimedOut(text) } else { PolicyError::Failed(text) }
 }
 
@@ -83,22 +98,47 @@ fn at(line: Option<usize>, column: Option<usize>) -> String {
     }
 }
 
-/// The innermost error, and the innermost place that is known.
-fn root_cause(mut error: EvalAltResult) -> (EvalAltResult, Position) {
-    let mut position = Position::NONE;
-    loop {
-        let here = error.position();
-        if !here.is_none() {
-            position = here;
-        }
-        match error {
-            EvalAltResult::ErrorInFunctionCall(_, _, inner, _)
-            | EvalAltResult::ErrorInModule(_, inner, _) => {
-                error = *inner;
+/// The innermost error, the innermost place that is known, and the module that place is in.
+struct Cause {
+    root: EvalAltResult,
+    position: Position,
+    module: Option<String>,
+}
+
+impl Cause {
+    fn of(mut error: EvalAltResult) -> Self {
+        let (mut position, mut module) = (Position::NONE, None);
+        loop {
+            let here = error.position();
+            match error {
+                EvalAltResult::ErrorInFunctionCall(_, source, inner, _) => {
+                    position = if here.is_none() { position } else { here };
+                    if !source.is_empty() {
+                        module = Some(source);
+                    }
+                    error = *inner;
+                }
+                EvalAltResult::ErrorInModule(source, inner, _) => {
+                    position = if here.is_none() { position } else { here };
+                    if !source.is_empty() {
+                        // A place in the importing script would be read as one in the module.
+                        position = Position::NONE;
+                        module = Some(source);
+                    }
+                    error = *inner;
+                }
+                root => {
+                    let position = if here.is_none() { position } else { here };
+                    return Self { root, position, module };
+                }
             }
-            root => return (root, position),
         }
     }
+}
+
+fn described(error: &EvalAltResult, module: Option<&str>) -> String {
+    let text = describe(error);
+    module.map_or_else(|| text.clone(), |module| format!("in {module}: {text}"))
 }
 
 fn is_limit(error: &EvalAltResult) -> bool {
@@ -106,12 +146,17 @@ fn is_limit(error: &EvalAltResult) -> bool {
 }
 
 /// Where an author finds the words.
-const LIST_OF_WORDS: &str = "policies/README.md lists them";
+const LIST_OF_WORDS: &str = "policies/reference.md lists them";
 
 fn describe(error: &EvalAltResult) -> String {
     match error {
         EvalAltResult::ErrorTerminated(..) => "it ran out of time".to_owned(),
         EvalAltResult::ErrorTooManyOperations(_) => "it ran out of operations".to_owned(),
+        EvalAltResult::ErrorParsing(kind, _) => kind.to_string(),
+        EvalAltResult::ErrorSystem(text, _) => text.clone(),
+        EvalAltResult::ErrorRuntime(thrown, _) if thrown.is::<Unmet>() => {
+            thrown.clone().try_cast::<Unmet>().map(|unmet| unmet.0).unwrap_or_default()
+        }
         EvalAltResult::ErrorRuntime(thrown, _) => format!("it threw: {thrown}"),
         EvalAltResult::ErrorFunctionNotFound(call, _) => {
             format!("there is no function {call}; {LIST_OF_WORDS}")

@@ -51,6 +51,11 @@ impl<'a> Members<'a> {
         self.0.iter().find(|member| member.name == name).map(|member| &*member.value)
     }
 
+    /// All of them, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|member| (&*member.name, &*member.value))
+    }
+
     /// Sets a member in place, or appends it.
     pub(crate) fn set(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) {
         let (name, value) = (name.into(), value.into());

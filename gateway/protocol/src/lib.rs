@@ -3,8 +3,14 @@
 //! Sans-IO and synchronous. The only crate that knows a provider's field names. What needs no change is never
 //! re-serialised: edits copy the untouched members byte for byte.
 
+pub mod chat;
 pub mod codex;
 mod json;
+pub mod messages;
 pub mod models;
+mod openai;
 pub mod responses;
 pub mod sse;
+pub mod translate;
+pub mod turn;
+mod wire;

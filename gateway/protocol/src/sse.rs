@@ -34,7 +34,7 @@ impl SseFramer {
             chunk
         } else {
             self.tail.extend_from_slice(&chunk);
-            self.tail.split().freeze()
+            std::mem::take(&mut self.tail).freeze()
         };
         let mut event_start = 0;
         let mut line_start = self.line_start;
@@ -48,6 +48,11 @@ impl SseFramer {
             line_start = next;
         }
         self.line_start = line_start - event_start;
+        if event_start == 0 {
+            // Taken back as it is, for copying a long event again with each of its pieces would be quadratic.
+            self.tail = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+            return if self.tail.len() > MAX_EVENT_BYTES { Err(EventTooLong) } else { Ok(Bytes::new()) };
+        }
         if event_start < bytes.len() {
             self.tail.extend_from_slice(bytes.get(event_start..).unwrap_or_default());
             if self.tail.len() > MAX_EVENT_BYTES {

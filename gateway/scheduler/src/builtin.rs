@@ -2,7 +2,6 @@
 //! recent errors. The same formula ships as `policies/usage-balanced.rhai` and `plugins/headroom`, and a
 //! differential test holds the three together; `policies/README.md` explains it in words.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::{
@@ -50,11 +49,8 @@ impl RankingPolicy for BuiltIn {
 
     fn rank(&self, _roster: &Arc<Roster>, input: &Arc<RankInput>) -> Result<RankDecision, PolicyError> {
         let scores: Vec<f64> = input.candidates.iter().map(|candidate| score(candidate, input)).collect();
-        let mut order: Vec<(f64, &Candidate)> =
-            scores.iter().copied().zip(&input.candidates).filter(|(score, _)| !score.is_nan()).collect();
-        order.sort_by(|a, b| by_score_then_least_recent(*a, *b));
-
-        let Some((_, best)) = order.first().copied() else {
+        let order = best_first(&scores, &input.candidates);
+        let Some(best) = order.first().copied() else {
             return Ok(RankDecision {
                 action: Action::Delegate,
                 scores,
@@ -62,15 +58,38 @@ impl RankingPolicy for BuiltIn {
             });
         };
         let reason = reason(best, order.len());
-        let ranked = order.into_iter().map(|(_, candidate)| candidate.account).collect();
+        let ranked = order.into_iter().map(|candidate| candidate.account).collect();
         Ok(RankDecision { action: Action::Ranked(ranked), scores, reason })
     }
 }
 
-fn by_score_then_least_recent(a: (f64, &Candidate), b: (f64, &Candidate)) -> Ordering {
-    b.0.total_cmp(&a.0)
-        .then(a.1.last_picked_seq.cmp(&b.1.last_picked_seq))
-        .then(a.1.account.cmp(&b.1.account))
+/// Those considered, the highest score first; equal ones: picked longest ago, then by handle.
+///
+/// Sorting plain numbers is several times faster than comparing candidates. Each number is a score whose last digits
+/// give way to the candidate's place in the list; where that leaves scores alike, candidates are compared after all.
+fn best_first<'a>(scores: &[f64], candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
+    let places = (candidates.len() as u64).next_power_of_two() - 1;
+    let mut keys: Vec<u64> = Vec::with_capacity(scores.len());
+    let considered = scores.iter().zip(0_u64..).filter(|(score, _)| !score.is_nan());
+    keys.extend(considered.map(|(score, at)| (descending(*score) & !places) | at));
+    keys.sort_unstable();
+    let of = |key: u64| {
+        usize::try_from(key & places).ok().and_then(|at| Some((scores.get(at)?, candidates.get(at)?)))
+    };
+    for alike in keys.chunk_by_mut(|a, b| *a & !places == *b & !places).filter(|alike| alike.len() > 1) {
+        alike.sort_unstable_by_key(|key| {
+            of(*key).map(|(score, one)| (descending(*score), one.last_picked_seq, one.account))
+        });
+    }
+    keys.into_iter().filter_map(|key| of(key).map(|(_, candidate)| candidate)).collect()
+}
+
+/// A number whose order is the reverse of `f64::total_cmp`.
+const fn descending(score: f64) -> u64 {
+    let bits = score.to_bits();
+    // Negative numbers turn around, positive ones go above them.
+    let ascending = if bits >> 63 == 1 { !bits } else { bits | (1 << 63) };
+    !ascending
 }
 
 /// Higher is better; NaN means not considered.

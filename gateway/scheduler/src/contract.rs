@@ -28,6 +28,10 @@ pub struct AccountProfile {
     pub weight: f64,
     /// Most requests at once.
     pub max_concurrency: u32,
+    /// The groups it belongs to, in alphabetical order.
+    pub groups: Vec<String>,
+    /// The operator's tags, in alphabetical order.
+    pub tags: Vec<String>,
 }
 
 /// All accounts of one generation. A policy is told when the generation moves.
@@ -74,6 +78,18 @@ impl Health {
     }
 }
 
+/// Whether the operator wants an account spent first or spared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Preference {
+    /// Only when nobody else can serve.
+    Preserve,
+    /// Like the others.
+    #[default]
+    Normal,
+    /// Before the others.
+    BurnFirst,
+}
+
 /// One account that could serve the request, with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -107,6 +123,73 @@ pub struct Candidate {
     pub last_picked_seq: u64,
     /// The operator's weight.
     pub weight: f64,
+    /// The operator's priority: a higher one goes before every lower one; 0 unless set.
+    pub priority: f64,
+    /// Whether it is to be spent first or spared.
+    pub preference: Preference,
+    /// 100 is flawless; decays with errors and comes back with time, 0.0..=100.0.
+    pub health_score: f64,
+    /// Relative size of the plan's allowance (`plus` is 1.0); NaN when unknown.
+    pub capacity: f64,
+    /// Relative price of a token here; NaN when unknown.
+    pub cost: f64,
+    /// Share of the prompt that its owner has cached and that would be paid again here, 0.0..=1.0; 0 for the owner and
+    /// for a new conversation.
+    pub move_price: f64,
+    /// The operator pinned it: it serves everything that it can.
+    pub pinned: bool,
+}
+
+impl Candidate {
+    /// A healthy account of which nothing else is known.
+    #[must_use]
+    pub const fn new(account: AccountRef) -> Self {
+        Self {
+            account,
+            health: Health::Healthy,
+            in_flight: 0,
+            max_concurrency: crate::DEFAULT_MAX_CONCURRENCY,
+            short_window_used: f64::NAN,
+            long_window_used: f64::NAN,
+            short_window_resets_in_ms: 0,
+            long_window_resets_in_ms: 0,
+            cooldown_ms: 0,
+            ttft_ewma_ms: f64::NAN,
+            error_rate_ewma: 0.0,
+            session_affine: false,
+            idle_ms: Millis::MAX,
+            last_picked_seq: 0,
+            weight: 1.0,
+            priority: 0.0,
+            preference: Preference::Normal,
+            health_score: 100.0,
+            capacity: f64::NAN,
+            cost: f64::NAN,
+            move_price: 0.0,
+            pinned: false,
+        }
+    }
+}
+
+/// Which kind of client is asking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Surface {
+    /// An SDK or any other caller of the API.
+    #[default]
+    Api,
+    /// The Codex CLI or another client that speaks to the Codex routes.
+    Cli,
+}
+
+impl Surface {
+    /// The word that policies see.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Cli => "cli",
+        }
+    }
 }
 
 /// Facts about the request that every policy may see. No prompt text, no credentials.
@@ -120,6 +203,8 @@ pub struct RequestInfo {
     pub session: Option<SessionKey>,
     /// The model asked for.
     pub model: ModelName,
+    /// Which kind of client is asking.
+    pub surface: Surface,
     /// Whether the client wants a stream.
     pub streaming: bool,
     /// Size of the decoded body in bytes.

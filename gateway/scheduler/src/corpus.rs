@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use gateway_domain::{AccountId, IdError, ModelName, RequestId, SessionKey, Timestamp};
 
-use crate::{AccountProfile, AccountRef, Candidate, Health, RankInput, RequestInfo, Roster};
+use crate::{
+    AccountProfile, AccountRef, Candidate, Health, Preference, RankInput, RequestInfo, Roster, Surface,
+};
 
 /// An endless source of questions.
 #[derive(Debug, Clone)]
@@ -31,6 +33,7 @@ impl Corpus {
             client: "local".to_owned(),
             session: Some(SessionKey::parse("session")?),
             model: ModelName::parse("gpt-5")?,
+            surface: Surface::Api,
             streaming: true,
             body_bytes: 2048,
             attempt: 0,
@@ -87,6 +90,8 @@ impl Corpus {
             plan: self.pick("plus", &["pro", "team", ""]).to_owned(),
             weight: self.pick(1.0, &[1.0, 1.0, 0.5, 2.0, 1.3]),
             max_concurrency: self.pick(1, &[2, 4, 8]),
+            groups: Vec::new(),
+            tags: Vec::new(),
         }
     }
 
@@ -121,6 +126,16 @@ impl Corpus {
             idle_ms: if never_picked { u64::MAX } else { u64::from(self.below(100_000)) },
             last_picked_seq: if never_picked { 0 } else { u64::from(self.below(6)) },
             weight: profile.weight,
+            priority: self.pick(0.0, &[0.0, 0.0, 0.0, 1.0, -1.0]),
+            preference: self.pick(
+                Preference::Normal,
+                &[Preference::Normal, Preference::Normal, Preference::BurnFirst, Preference::Preserve],
+            ),
+            health_score: self.pick(100.0, &[100.0, 100.0, 88.0, 60.0, 10.0]),
+            capacity: self.pick(1.0, &[1.0, 6.7, f64::NAN]),
+            cost: self.pick(f64::NAN, &[f64::NAN, 0.0, 1.0, 1.5]),
+            move_price: 0.0,
+            pinned: self.one_in(64),
         }
     }
 

@@ -2,19 +2,37 @@
 //!
 //! Pure: no clock, no IO, no async, no randomness. Everything takes `now`.
 
+pub mod admission;
 mod affinity;
 mod builtin;
+mod capacity;
 mod contract;
 pub mod corpus;
+mod elapsed;
+mod features;
 mod health;
+mod layout;
+mod member;
+mod order;
 mod pool;
+mod sketch;
+mod slot;
 mod validate;
+mod windows;
 
+pub use affinity::{HardTie, SoftTie, Tie, TieKey};
 pub use builtin::BuiltIn;
 pub use contract::{
     AccountProfile, AccountRef, Action, Candidate, Health, PolicyError, PolicyLanguage, PolicyVersion,
-    RankDecision, RankInput, RankingPolicy, Rejection, RequestInfo, Roster,
+    Preference, RankDecision, RankInput, RankingPolicy, Rejection, RequestInfo, Roster, Surface,
 };
-pub use health::{Cooldown, CooldownSource};
-pub use pool::{Availability, DEFAULT_MAX_CONCURRENCY, Ending, Lease, Member, Pool, Slot};
+pub use health::{Cooldown, CooldownSource, PROBES_TO_PASS, Scope, Tier};
+pub use layout::Needs;
+pub use member::{Availability, DEFAULT_MAX_CONCURRENCY, Enrolment, Member, MemberSettings, Way};
+pub use order::apply_operator_order;
+pub use pool::{
+    Ask, Asked, Ending, Lease, Loss, MAX_CANDIDATES, Nobody, PROBE_PATIENCE, Pool, Standing, Verdict,
+};
+pub use slot::Slot;
 pub use validate::validate;
+pub use windows::Reading;

@@ -1,14 +1,18 @@
 //! A policy proposes, the host disposes: what a policy answered is checked before anything is sent.
 
-use crate::{AccountRef, Action, Candidate, PolicyError, RankDecision, RankInput, Rejection};
+use crate::order::apply_operator_order;
+use crate::{Action, PolicyError, RankDecision, RankInput, Rejection};
 
 /// The longest a policy may park a request before it is asked again, in milliseconds.
 pub const MAX_WAIT_MS: u32 = 10_000;
 /// The longest reason kept, in bytes.
 pub const MAX_REASON_BYTES: usize = 256;
+/// Kept free in a policy's reason for what the host adds.
+const ROOM_FOR_HOST: usize = 96;
 
-/// Makes an answer safe to carry out: unusable, unknown, tried and repeated accounts are dropped, waits and
-/// texts are clamped. An answer that names only unusable accounts becomes `Delegate`.
+/// Makes an answer safe to carry out: unusable, unknown, tried and repeated accounts are dropped, waits and texts are
+/// clamped, and what is left stands in the order that holds for every policy ([`apply_operator_order`]). An answer that
+/// names only unusable accounts becomes `Delegate`.
 ///
 /// # Errors
 /// The answer contradicts the contract (scores of another length, a status that is no error); this counts as a
@@ -21,41 +25,13 @@ pub fn validate(input: &RankInput, mut decision: RankDecision) -> Result<RankDec
             input.candidates.len()
         )));
     }
-    truncate(&mut decision.reason, MAX_REASON_BYTES);
+    truncate(&mut decision.reason, MAX_REASON_BYTES - ROOM_FOR_HOST);
     decision.action = match decision.action {
-        Action::Ranked(ranked) => usable_only(input, ranked),
         Action::WaitMs(ms) => Action::WaitMs(ms.clamp(1, MAX_WAIT_MS)),
         Action::Refuse(rejection) => Action::Refuse(checked(rejection)?),
-        Action::Delegate => Action::Delegate,
+        ranked @ (Action::Ranked(_) | Action::Delegate) => ranked,
     };
-    Ok(decision)
-}
-
-fn usable_only(input: &RankInput, ranked: Vec<AccountRef>) -> Action {
-    let mut kept: Vec<AccountRef> = Vec::with_capacity(ranked.len().min(input.candidates.len()));
-    for account in ranked {
-        // Refs come from the same list in the same order most of the time, so the search is short.
-        let usable = find(&input.candidates, account).is_some_and(|candidate| {
-            candidate.health.is_usable() && candidate.in_flight < candidate.max_concurrency
-        });
-        if usable && !input.tried.contains(&account) && !kept.contains(&account) {
-            kept.push(account);
-        }
-        if kept.len() == MAX_KEPT {
-            break;
-        }
-    }
-    if kept.is_empty() { Action::Delegate } else { Action::Ranked(kept) }
-}
-
-/// More places than any request may try; a longer ranking is only for show.
-const MAX_KEPT: usize = 16;
-
-fn find(candidates: &[Candidate], account: AccountRef) -> Option<&Candidate> {
-    candidates
-        .binary_search_by_key(&account, |candidate| candidate.account)
-        .ok()
-        .and_then(|at| candidates.get(at))
+    Ok(apply_operator_order(input, decision))
 }
 
 fn checked(mut rejection: Rejection) -> Result<Rejection, PolicyError> {

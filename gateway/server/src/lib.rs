@@ -5,6 +5,7 @@
 
 mod admin;
 mod body;
+mod callback;
 mod dashboard;
 mod metrics;
 mod peer;
@@ -14,8 +15,10 @@ mod routes;
 mod serve;
 mod sessions;
 
+pub use admin::import::import_report;
 pub use admin::keys::new_client_key;
 pub use admin::session::PASSWORD_SETTING;
+pub use callback::{CALLBACK_PORT, CallbackDoor};
 pub use metrics::Metrics;
 pub use serve::{ServeError, serve};
 pub use sessions::{HashFailed, PasswordError, hash_password};
@@ -32,13 +35,14 @@ pub struct AppState {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) door: CallbackDoor,
 }
 
 impl AppState {
     /// Puts the edge in front of a gateway.
     #[must_use]
-    pub fn new(gateway: Arc<Gateway>, metrics: Arc<Metrics>) -> Self {
-        Self { gateway, metrics, sessions: Arc::default() }
+    pub fn new(gateway: Arc<Gateway>, metrics: Arc<Metrics>, door: CallbackDoor) -> Self {
+        Self { gateway, metrics, sessions: Arc::default(), door }
     }
 }
 

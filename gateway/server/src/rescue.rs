@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use gateway_domain::{Failure, FailureKind, RequestId};
+use gateway_domain::{Dialect, Failure, FailureKind, RequestId};
+use gateway_protocol::messages;
 use gateway_protocol::responses::{error_body, whole_seconds};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -15,6 +16,10 @@ use crate::AppState;
 
 /// The header that names the request in every answer.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The same for clients of the Anthropic API.
+pub(crate) const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// The shape of errors where the route does not tell: most clients understand it.
+const DEFAULT_DIALECT: Dialect = Dialect::OpenAiResponses;
 /// How metrics call everything that is no route: the paths themselves are without bound.
 const OTHER_ROUTES: &str = "other";
 /// Seconds that a caller waits when nobody knows better: a 429 without this header ends a Codex turn at once.
@@ -34,6 +39,7 @@ pub(crate) fn status_of(failure: &Failure) -> StatusCode {
         FailureKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         // The one status that makes Codex go on over HTTP at once; any other costs it seven attempts.
         FailureKind::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
+        FailureKind::GatewayLoop => StatusCode::LOOP_DETECTED,
         FailureKind::SlowRequest => StatusCode::REQUEST_TIMEOUT,
         FailureKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         FailureKind::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -62,13 +68,18 @@ pub(crate) fn status_of(failure: &Failure) -> StatusCode {
 }
 
 /// The answer to a failed request of the public API.
-pub(crate) fn answer(failure: &Failure, id: Option<&RequestId>) -> Response {
+pub(crate) fn answer(failure: &Failure, dialect: Dialect, id: Option<&RequestId>) -> Response {
     let status = status_of(failure);
-    let mut response = Response::new(Body::from(error_body(failure)));
+    let body = match dialect {
+        Dialect::OpenAiResponses | Dialect::OpenAiChat => error_body(failure),
+        Dialect::AnthropicMessages => messages::error_body(failure, id.map(RequestId::as_str)),
+    };
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(id) = id.and_then(|id| HeaderValue::try_from(id.as_str()).ok()) {
+        headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
         headers.insert(REQUEST_ID, id);
     }
     let wait = failure.retry_after.map(whole_seconds);
@@ -108,7 +119,7 @@ pub(crate) async fn no_web_socket(State(state): State<AppState>, request: Reques
 fn unrouted(state: &AppState, failure: &Failure) -> Response {
     tracing::info!(kind = failure.kind.label(), why = failure.message, "request refused");
     state.metrics.refused(OTHER_ROUTES, failure, Duration::ZERO);
-    answer(failure, None)
+    answer(failure, DEFAULT_DIALECT, None)
 }
 
 /// The answer to a request whose handling panicked. What it said goes to the log only.
@@ -116,7 +127,11 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let what =
         panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(what = what.unwrap_or("unknown"), "a request's handling panicked; please report this");
-    answer(&Failure::gateway(FailureKind::Internal, "something went wrong in the gateway"), None)
+    answer(
+        &Failure::gateway(FailureKind::Internal, "something went wrong in the gateway"),
+        DEFAULT_DIALECT,
+        None,
+    )
 }
 
 #[cfg(test)]
@@ -135,7 +150,7 @@ mod tests {
                 "86400",
             ),
         ] {
-            let response = answer(&failure, None);
+            let response = answer(&failure, DEFAULT_DIALECT, None);
             assert_eq!(response.status(), 429);
             assert_eq!(response.headers()[RETRY_AFTER], seconds, "{failure}");
         }

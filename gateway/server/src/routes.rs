@@ -23,9 +23,17 @@ pub(crate) fn router(state: AppState) -> Router {
 /// SDKs and coding agents.
 fn clients(state: AppState) -> Router {
     Router::new()
-        .route("/v1/responses", post(public::responses::public).get(rescue::no_web_socket))
-        .route("/backend-api/codex/responses", post(public::responses::codex).get(rescue::no_web_socket))
+        .route("/v1/responses", post(public::turns::responses).get(rescue::no_web_socket))
+        .route("/responses", post(public::turns::responses).get(rescue::no_web_socket))
+        .route("/backend-api/codex/responses", post(public::turns::codex).get(rescue::no_web_socket))
+        .route("/v1/chat/completions", post(public::turns::chat))
+        .route("/chat/completions", post(public::turns::chat))
+        .route("/v1/messages", post(public::turns::messages))
+        .route("/messages", post(public::turns::messages))
+        .route("/v1/messages/count_tokens", post(public::turns::count_tokens))
+        .route("/messages/count_tokens", post(public::turns::count_tokens))
         .route("/v1/models", get(public::models::by_caller))
+        .route("/models", get(public::models::by_caller))
         .route("/backend-api/codex/models", get(public::models::codex))
         // Bodies arrive compressed from Codex with a ChatGPT sign-in; what is not taken here is refused in `body`.
         .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
@@ -52,10 +60,23 @@ fn administration(state: AppState) -> Router {
         .route("/overview", get(admin::overview::show))
         .route("/events", get(admin::overview::events))
         .route("/accounts", get(admin::accounts::list).post(admin::accounts::import))
+        .route("/accounts/import", post(admin::import::import))
+        .route("/accounts/export", post(admin::import::export))
         .route(
             "/accounts/{id}",
             get(admin::accounts::show).patch(admin::accounts::change).delete(admin::accounts::delete),
         )
+        .route("/accounts/keys", post(admin::operations::add_key_account))
+        .route("/accounts/{id}/test", post(admin::operations::test))
+        .route("/accounts/{id}/refresh", post(admin::operations::refresh))
+        .route("/accounts/{id}/clear-cooldowns", post(admin::operations::clear_cooldowns))
+        .route("/pin", get(admin::operations::pinned).put(admin::operations::pin))
+        .route("/proxies", get(admin::proxies::list).post(admin::proxies::add))
+        .route("/proxies/{id}", axum::routing::patch(admin::proxies::change).delete(admin::proxies::delete))
+        .route("/proxies/{id}/test", post(admin::proxies::test))
+        .route("/sign-ins", get(admin::sign_in::list).post(admin::sign_in::begin))
+        .route("/sign-ins/callback", post(admin::sign_in::come_back))
+        .route("/sign-ins/{id}", get(admin::sign_in::show).delete(admin::sign_in::cancel))
         .route("/decisions", get(admin::decisions::list))
         .route("/decisions/{id}", get(admin::decisions::show))
         .route("/policies", get(admin::policies::list))

@@ -7,10 +7,13 @@
 
 mod error;
 mod files;
+mod import;
 mod keyring;
 mod migrations;
 mod naming;
+mod offload;
 mod postgres;
+mod reseal;
 mod rows;
 mod seal;
 mod sqlite;
@@ -18,7 +21,9 @@ mod sqlite;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::ports::storage::{AccountStore, ClientKeyStore, Ledger, SettingStore};
+use gateway_core::ports::storage::{
+    AccountStore, ClientKeyStore, Ledger, ProxyStore, SettingStore, StoreError,
+};
 
 pub use error::OpenError;
 pub use files::private_folder;
@@ -42,6 +47,9 @@ impl Default for StoreOptions {
         Self { patience: Duration::from_secs(10), readers: 3, connections: 8 }
     }
 }
+
+/// How long a readiness probe waits for the database.
+pub const PING_DEADLINE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 enum Backend {
@@ -123,12 +131,50 @@ impl Store {
         }
     }
 
+    /// Egress proxies.
+    #[must_use]
+    pub fn proxies(&self) -> Arc<dyn ProxyStore> {
+        match &self.0 {
+            Backend::Sqlite(store) => store.clone(),
+            Backend::Postgres(store) => store.clone(),
+        }
+    }
+
     /// Settlements.
     #[must_use]
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         match &self.0 {
             Backend::Sqlite(store) => store.clone(),
             Backend::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// Whether the database answers, for a readiness probe.
+    ///
+    /// # Errors
+    /// It refuses, or does not answer within [`PING_DEADLINE`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let asked = async {
+            match &self.0 {
+                Backend::Sqlite(store) => store.ping().await,
+                Backend::Postgres(store) => store.ping().await,
+            }
+        };
+        let late = || StoreError::Unavailable(format!("it did not answer within {PING_DEADLINE:?}"));
+        tokio::time::timeout(PING_DEADLINE, asked).await.map_err(|_| late())?
+    }
+
+    /// Seals every secret that an older key sealed under the newest key of the key file; says how many. Once it has
+    /// succeeded and no process with the older key file runs any more, the older keys can be removed from the file.
+    /// It can run while gateways serve.
+    ///
+    /// # Errors
+    /// The database is not available, or some values open under no key of the file; the others are sealed anew all
+    /// the same, and running it again goes on where it failed.
+    pub async fn reseal(&self) -> Result<u64, StoreError> {
+        match &self.0 {
+            Backend::Sqlite(store) => store.reseal().await,
+            Backend::Postgres(store) => store.reseal().await,
         }
     }
 

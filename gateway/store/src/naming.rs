@@ -3,22 +3,36 @@
 //! Refuses: judging names; the admin API does.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gateway_core::ports::storage::NewAccount;
 
-/// The wish, or the wish with the first free number from 2 behind it.
-pub(crate) fn free_name(wish: &str, taken: &HashSet<String>) -> String {
-    if !taken.contains(wish) {
-        return wish.to_owned();
+/// Names in use, while names for new accounts are chosen.
+pub(crate) struct Names {
+    taken: HashSet<String>,
+    /// The first number behind a wish that was not tried yet: thousands may wish for one name.
+    untried: HashMap<String, u64>,
+}
+
+impl Names {
+    /// `taken` holds at least those in use that begin with a wish to come.
+    pub(crate) fn new(taken: impl IntoIterator<Item = String>) -> Self {
+        Self { taken: taken.into_iter().collect(), untried: HashMap::new() }
     }
-    let mut number = 2_u64;
-    loop {
-        let name = format!("{wish} {number}");
-        if !taken.contains(&name) {
-            return name;
+
+    /// The wish, or the wish with the first free number from 2 behind it. It is taken from now on.
+    pub(crate) fn take(&mut self, wish: &str) -> String {
+        if self.taken.insert(wish.to_owned()) {
+            return wish.to_owned();
         }
-        number = number.saturating_add(1);
+        let number = self.untried.entry(wish.to_owned()).or_insert(2);
+        loop {
+            let name = format!("{wish} {number}");
+            *number = number.saturating_add(1);
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 }
 
@@ -44,10 +58,21 @@ mod tests {
 
     #[test]
     fn the_first_free_number_is_taken() {
-        let taken = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(free_name("work", &taken(&[])), "work");
-        assert_eq!(free_name("work", &taken(&["work"])), "work 2");
-        assert_eq!(free_name("work", &taken(&["work", "work 3", "work 2"])), "work 4");
-        assert_eq!(free_name("work", &taken(&["work", "work 3"])), "work 2");
+        for (taken, names) in [
+            (&[][..], ["work", "work 2", "work 3"]),
+            (&["work"], ["work 2", "work 3", "work 4"]),
+            (&["work", "work 3", "work 2"], ["work 4", "work 5", "work 6"]),
+            (&["work", "work 3"], ["work 2", "work 4", "work 5"]),
+        ] {
+            let mut free = Names::new(taken.iter().map(|name| (*name).to_owned()));
+            assert_eq!([(); 3].map(|()| free.take("work")), names, "{taken:?}");
+        }
+    }
+
+    #[test]
+    fn wishes_that_look_like_numbered_names_stay_apart() {
+        let mut free = Names::new([]);
+        let names = ["work 2", "work", "work", "work 2", "work"].map(|wish| free.take(wish));
+        assert_eq!(names, ["work 2", "work", "work 3", "work 2 2", "work 4"]);
     }
 }

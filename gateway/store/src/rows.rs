@@ -2,10 +2,10 @@
 //!
 //! Refuses: SQL. A column is read by its name; a value that no version of ours writes is an error, never a guess.
 
-use gateway_core::ports::storage::{ClientKey, SettlementRecord, StoreError, StoredAccount};
+use gateway_core::ports::storage::{ClientKey, StoreError, StoredAccount, StoredCredentials};
 use gateway_domain::{
-    Account, AccountId, AccountIdentity, AccountKind, AccountState, ClientKeyId, CredentialVersion,
-    Credentials, QuotaSnapshot, RequestId, SignInReason, Timestamp, TokenUsage,
+    Account, AccountId, AccountIdentity, AccountKind, AccountSettings, AccountState, ClientKeyId,
+    CredentialVersion, Egress, EgressProxy, ProxyId, QuotaSnapshot, Secret, SignInReason, Timestamp,
 };
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
@@ -32,12 +32,17 @@ macro_rules! row {
     };
 }
 
+mod settlement;
+
+pub(crate) use settlement::{SettlementRow, settlement_rows};
+
 row! {
-    /// One of `accounts`, without its seat.
+    /// One of `accounts`, with the version of its tokens.
     AccountRow {
         id: String,
         kind: String,
         name: String,
+        seat: Option<String>,
         workspace_id: Option<String>,
         user_id: Option<String>,
         email: Option<String>,
@@ -47,15 +52,27 @@ row! {
         created_at: i64,
         quota: Option<String>,
         quota_seen_at: Option<i64>,
+        settings: Option<Vec<u8>>,
+        settings_key_id: Option<String>,
+        version: i64,
     }
 }
 
+/// The reason shown for an account whose settings cannot be opened. Signing in again replaces them.
+const SETTINGS_UNREADABLE: &str = "settings_unreadable";
+
 impl AccountRow {
     /// The account and its quota.
-    pub(crate) fn stored(self) -> Result<StoredAccount, StoreError> {
+    ///
+    /// An account whose settings cannot be opened is shown, so that its owner can mend it, but is not fit for use:
+    /// with settings that were made up it might leave by another way than the one it was told to.
+    pub(crate) fn stored(self, keys: &KeyRing) -> Result<StoredAccount, StoreError> {
+        let id = self.id()?;
+        let settings = self.settings(keys, &id);
         let quota = quota(self.quota.as_deref(), self.quota_seen_at);
-        let account = Account {
-            id: AccountId::parse(&self.id).map_err(|_| unreadable("an account's id"))?,
+        let version = CredentialVersion(self.version);
+        let mut account = Account {
+            id,
             kind: AccountKind::parse(&self.kind).ok_or_else(|| unreadable("an account's kind"))?,
             name: self.name,
             identity: AccountIdentity {
@@ -65,18 +82,52 @@ impl AccountRow {
             },
             plan: self.plan,
             state: state(&self.state, self.state_reason).ok_or_else(|| unreadable("an account's state"))?,
+            settings: AccountSettings::default(),
             created_at: Timestamp::from_millis(self.created_at),
         };
-        Ok(StoredAccount { account, quota })
+        match settings {
+            Ok(settings) => account.settings = settings,
+            Err(error) => {
+                tracing::warn!(account = %account.id, %error, "an account's settings cannot be used");
+                account.settings.egress = nowhere()?;
+                account.state =
+                    AccountState::SignInNeeded { reason: SignInReason(SETTINGS_UNREADABLE.to_owned()) };
+            }
+        }
+        Ok(StoredAccount { account, quota, version })
     }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> Result<AccountId, StoreError> {
+        AccountId::parse(&self.id).map_err(|_| unreadable("an account's id"))
+    }
+
+    /// What the operator decided. Where an older version added the account, nothing was decided.
+    pub(crate) fn settings(&self, keys: &KeyRing, id: &AccountId) -> Result<AccountSettings, StoreError> {
+        match (&self.settings, &self.settings_key_id) {
+            (Some(bytes), Some(key_id)) => {
+                let sealed = Sealed { bytes: bytes.clone(), key_id: key_id.clone() };
+                seal::unseal_account_settings(keys, id, &sealed)
+            }
+            _ => Ok(AccountSettings::default()),
+        }
+    }
+}
+
+/// A way out that no account can take.
+fn nowhere() -> Result<Egress, StoreError> {
+    let proxy = ProxyId::parse(SETTINGS_UNREADABLE).map_err(|_| unreadable("an account's proxy"))?;
+    Ok(Egress::Proxy { proxy })
 }
 
 /// The accounts that this version understands. One that a newer version wrote is left out and named in the log,
 /// so that it does not keep the others from serving.
-pub(crate) fn stored_accounts(rows: Vec<AccountRow>) -> Vec<StoredAccount> {
+pub(crate) fn stored_accounts(rows: Vec<AccountRow>, keys: &KeyRing) -> Vec<StoredAccount> {
     let readable = |row: AccountRow| {
         let id = row.id.clone();
-        row.stored().inspect_err(|error| tracing::warn!(account = id, %error, "an account is left out")).ok()
+        row.stored(keys)
+            .inspect_err(|error| tracing::warn!(account = id, %error, "an account is left out"))
+            .ok()
     };
     rows.into_iter().filter_map(readable).collect()
 }
@@ -135,8 +186,24 @@ pub(crate) fn quota_columns(
 }
 
 row! {
+    /// The settings of one of `accounts`.
+    SettingsRow {
+        settings: Option<Vec<u8>>,
+        settings_key_id: Option<String>,
+    }
+}
+
+impl SettingsRow {
+    /// As they are stored, if they were ever set.
+    pub(crate) fn sealed(self) -> Option<Sealed> {
+        Some(Sealed { bytes: self.settings?, key_id: self.settings_key_id? })
+    }
+}
+
+row! {
     /// One of `credentials`.
     CredentialRow {
+        account_id: String,
         version: i64,
         tokens: Vec<u8>,
         key_id: String,
@@ -148,11 +215,7 @@ row! {
 
 impl CredentialRow {
     /// The tokens, opened.
-    pub(crate) fn open(
-        self,
-        keys: &KeyRing,
-        id: &AccountId,
-    ) -> Result<(Credentials, CredentialVersion), StoreError> {
+    pub(crate) fn open(self, keys: &KeyRing, id: &AccountId) -> Result<StoredCredentials, StoreError> {
         let sealed = Sealed { bytes: self.tokens, key_id: self.key_id };
         let expires_at = self.expires_at.map(Timestamp::from_millis);
         let refreshed_at = Timestamp::from_millis(self.refreshed_at);
@@ -164,6 +227,19 @@ impl CredentialRow {
     pub(crate) fn claimed(&self, now: Timestamp) -> Option<Timestamp> {
         self.refresh_claimed_until.map(Timestamp::from_millis).filter(|until| *until > now)
     }
+}
+
+/// The tokens of many accounts, each with its own result.
+pub(crate) fn opened_tokens(
+    rows: Vec<CredentialRow>,
+    keys: &KeyRing,
+) -> Vec<(AccountId, Result<StoredCredentials, StoreError>)> {
+    let open = |row: CredentialRow| {
+        let id = AccountId::parse(&row.account_id).ok()?;
+        let opened = row.open(keys, &id);
+        Some((id, opened))
+    };
+    rows.into_iter().filter_map(open).collect()
 }
 
 row! {
@@ -199,84 +275,47 @@ row! {
 }
 
 row! {
-    /// One of `settlements`.
-    SettlementRow {
-        request_id: String,
-        at: i64,
-        client: String,
-        model: String,
-        account_id: Option<String>,
-        outcome: String,
-        status: i64,
-        input_tokens: Option<i64>,
-        input_cached_tokens: Option<i64>,
-        output_tokens: Option<i64>,
-        reasoning_tokens: Option<i64>,
-        first_event_ms: Option<i64>,
-        duration_ms: i64,
-        attempts: i64,
+    /// One of `proxies`.
+    ProxyRow {
+        id: String,
+        name: String,
+        url: Vec<u8>,
+        key_id: String,
+        enabled: bool,
+        account_groups: String,
     }
 }
 
-/// A batch as it is written: in the order of request ids (two writers that lock in the same order never wait for
-/// one another in a circle), each request once, the first of several kept.
-pub(crate) fn settlement_rows(batch: Vec<SettlementRecord>) -> Vec<SettlementRow> {
-    let mut batch = batch;
-    batch.sort_by(|a, b| a.request.cmp(&b.request));
-    batch.dedup_by(|later, kept| later.request == kept.request);
-    batch.iter().map(SettlementRow::new).collect()
-}
-
-impl SettlementRow {
-    fn new(record: &SettlementRecord) -> Self {
-        let tokens = |count: fn(TokenUsage) -> u64| {
-            record.usage.map(|usage| i64::try_from(count(usage)).unwrap_or(i64::MAX))
+impl ProxyRow {
+    /// The proxy. One whose address cannot be opened is shown switched off and without it: who is to leave through
+    /// it stays where it is until the address is set anew.
+    pub(crate) fn proxy(self, keys: &KeyRing) -> Result<EgressProxy, StoreError> {
+        let id = ProxyId::parse(&self.id).map_err(|_| unreadable("a proxy's id"))?;
+        let sealed = Sealed { bytes: self.url, key_id: self.key_id };
+        let (url, enabled) = match seal::unseal_proxy_url(keys, &id, &sealed) {
+            Ok(url) => (url, self.enabled),
+            Err(error) => {
+                tracing::warn!(proxy = %id, %error, "a proxy's address cannot be used");
+                (Secret::new(String::new()), false)
+            }
         };
-        Self {
-            request_id: record.request.as_str().to_owned(),
-            at: record.at.as_millis(),
-            client: storable(&record.client).into_owned(),
-            model: storable(&record.model).into_owned(),
-            account_id: record.account.as_ref().map(|id| id.as_str().to_owned()),
-            outcome: storable(&record.outcome).into_owned(),
-            status: i64::from(record.status),
-            input_tokens: tokens(|usage| usage.input),
-            input_cached_tokens: tokens(|usage| usage.input_cached),
-            output_tokens: tokens(|usage| usage.output),
-            reasoning_tokens: tokens(|usage| usage.reasoning),
-            first_event_ms: record.first_event_ms.map(i64::from),
-            duration_ms: i64::from(record.duration_ms),
-            attempts: i64::from(record.attempts),
-        }
+        let groups =
+            serde_json::from_str(&self.account_groups).map_err(|_| unreadable("a proxy's groups"))?;
+        Ok(EgressProxy { id, name: self.name, url, enabled, groups })
     }
 
-    /// The settlement.
-    pub(crate) fn record(self) -> Result<SettlementRecord, StoreError> {
-        let number = || unreadable("a number of a settlement");
-        let tokens = |count: Option<i64>| u64::try_from(count.unwrap_or(0)).map_err(|_| number());
-        let usage = match self.input_tokens {
-            None => None,
-            Some(_) => Some(TokenUsage {
-                input: tokens(self.input_tokens)?,
-                input_cached: tokens(self.input_cached_tokens)?,
-                output: tokens(self.output_tokens)?,
-                reasoning: tokens(self.reasoning_tokens)?,
-            }),
-        };
-        let account = self.account_id.as_deref().map(AccountId::parse).transpose();
-        Ok(SettlementRecord {
-            request: RequestId::parse(&self.request_id)
-                .map_err(|_| unreadable("a settlement's request id"))?,
-            at: Timestamp::from_millis(self.at),
-            client: self.client,
-            model: self.model,
-            account: account.map_err(|_| unreadable("a settlement's account id"))?,
-            outcome: self.outcome,
-            status: u16::try_from(self.status).map_err(|_| number())?,
-            usage,
-            first_event_ms: self.first_event_ms.map(u32::try_from).transpose().map_err(|_| number())?,
-            duration_ms: u32::try_from(self.duration_ms).map_err(|_| number())?,
-            attempts: u32::try_from(self.attempts).map_err(|_| number())?,
+    /// The row of a proxy.
+    pub(crate) fn new(keys: &KeyRing, proxy: &EgressProxy) -> Result<Self, StoreError> {
+        let sealed = seal::seal_proxy_url(keys, &proxy.id, &proxy.url)?;
+        let groups = serde_json::to_string(&proxy.groups)
+            .map_err(|_| StoreError::Unavailable("a proxy's groups cannot be written as JSON".to_owned()))?;
+        Ok(Self {
+            id: proxy.id.as_str().to_owned(),
+            name: storable(&proxy.name).into_owned(),
+            url: sealed.bytes,
+            key_id: sealed.key_id,
+            enabled: proxy.enabled,
+            account_groups: groups,
         })
     }
 }
@@ -290,6 +329,7 @@ mod tests {
             id: id.to_owned(),
             kind: kind.to_owned(),
             name: id.to_owned(),
+            seat: None,
             workspace_id: None,
             user_id: None,
             email: None,
@@ -299,14 +339,46 @@ mod tests {
             created_at: 1,
             quota: Some("{ cut".to_owned()),
             quota_seen_at: Some(2),
+            settings: None,
+            settings_key_id: None,
+            version: 1,
         }
+    }
+
+    fn keys() -> KeyRing {
+        KeyRing::load_or_create(&tempfile::tempdir().unwrap().path().join("key")).unwrap()
+    }
+
+    #[test]
+    fn a_quota_of_an_older_version_is_read() {
+        let json = r#"{"short":{"seconds":18000,"used":0.5,"resets_at":null},"long":null,"plan":"plus"}"#;
+        let (read, at) = quota(Some(json), Some(2)).unwrap();
+        assert_eq!(
+            (read.short.unwrap().used, read.plan.as_deref(), at),
+            (0.5, Some("plus"), Timestamp::from_millis(2))
+        );
+        assert_eq!((read.features, read.credits, read.reset_credits), (Vec::new(), None, None));
+    }
+
+    #[test]
+    fn an_account_whose_settings_do_not_open_is_seen_but_not_used() {
+        let sealed = AccountRow {
+            settings: Some(vec![1; 80]),
+            settings_key_id: Some("feedface".to_owned()),
+            ..row("a", "codex", "active")
+        };
+        let seen = sealed.stored(&keys()).unwrap().account;
+        assert!(
+            matches!(&seen.state, AccountState::SignInNeeded { reason } if reason.0 == SETTINGS_UNREADABLE)
+        );
+        assert_eq!(seen.settings.egress, nowhere().unwrap(), "never straight");
     }
 
     #[test]
     fn an_account_of_a_newer_version_does_not_hide_the_others() {
         let rows =
             vec![row("a", "codex", "active"), row("b", "toaster", "active"), row("c", "codex", "gone")];
-        let kept = stored_accounts(rows);
+        let kept = stored_accounts(rows, &keys());
         assert_eq!(kept.iter().map(|stored| stored.account.id.as_str()).collect::<Vec<_>>(), ["a"]);
         assert_eq!(kept[0].quota, None, "a quota that cannot be read counts as none");
     }

@@ -8,9 +8,10 @@
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead, Payload};
 use gateway_core::ports::storage::StoreError;
-use gateway_domain::{AccountId, Credentials, Secret, Timestamp};
+use gateway_domain::{AccountId, AccountSettings, Credentials, ProxyId, Secret, Timestamp};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::keyring::KeyRing;
 
@@ -25,15 +26,25 @@ pub(crate) struct Slot<'a> {
     row: &'a str,
 }
 
-impl<'a> Slot<'a> {
+impl Slot<'_> {
     /// The tokens of an account.
-    pub(crate) fn tokens(account: &'a AccountId) -> Self {
-        Self { table: "credentials", column: "tokens", row: account.as_str() }
+    pub(crate) const fn tokens(account: &str) -> Slot<'_> {
+        Slot { table: "credentials", column: "tokens", row: account }
+    }
+
+    /// What the operator decided about an account.
+    pub(crate) const fn account_settings(account: &str) -> Slot<'_> {
+        Slot { table: "accounts", column: "settings", row: account }
+    }
+
+    /// The address of a proxy.
+    pub(crate) const fn proxy(id: &str) -> Slot<'_> {
+        Slot { table: "proxies", column: "url", row: id }
     }
 
     /// The value of a setting.
-    pub(crate) const fn setting(name: &'a str) -> Self {
-        Self { table: "settings", column: "value", row: name }
+    pub(crate) const fn setting(name: &str) -> Slot<'_> {
+        Slot { table: "settings", column: "value", row: name }
     }
 
     /// Table and column are fixed words without NUL and the row comes last, so two places never read the same.
@@ -114,7 +125,7 @@ pub(crate) fn seal_tokens(
     };
     let json = serde_json::to_vec(&tokens)
         .map_err(|_| StoreError::Sealed("tokens cannot be written as JSON".to_owned()))?;
-    seal(keys, Slot::tokens(id), &json)
+    seal(keys, Slot::tokens(id.as_str()), &json)
 }
 
 /// Opens the tokens of an account.
@@ -125,7 +136,7 @@ pub(crate) fn unseal_tokens(
     expires_at: Option<Timestamp>,
     refreshed_at: Timestamp,
 ) -> Result<Credentials, StoreError> {
-    let json = unseal(keys, Slot::tokens(id), sealed)?;
+    let json = unseal(keys, Slot::tokens(id.as_str()), sealed)?;
     // The parser's message would quote what it read.
     let tokens: Tokens = serde_json::from_slice(&json).map_err(|_| {
         StoreError::Sealed(
@@ -141,6 +152,48 @@ pub(crate) fn unseal_tokens(
     })
 }
 
+/// Seals what the operator decided about an account, as one JSON document. Fields of the document it replaces that
+/// this version does not know are kept: a newer gateway beside this one has set them.
+pub(crate) fn seal_account_settings(
+    keys: &KeyRing,
+    id: &AccountId,
+    settings: &AccountSettings,
+    replaces: Option<&Sealed>,
+) -> Result<Sealed, StoreError> {
+    let refused =
+        || StoreError::Sealed("the settings of an account cannot be written as JSON; change them".to_owned());
+    // Such a number would be written as `null`, and the whole document could not be read again.
+    if !settings.weight.is_finite() {
+        return Err(refused());
+    }
+    let slot = Slot::account_settings(id.as_str());
+    // What does not open any more is lost; that must not keep the operator from setting it anew.
+    let old = replaces.and_then(|sealed| unseal(keys, slot, sealed).ok());
+    let mut document: Map<String, Value> =
+        old.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(fields)) => document.extend(fields),
+        Ok(_) | Err(_) => return Err(refused()),
+    }
+    let json = serde_json::to_vec(&document).map_err(|_| refused())?;
+    seal(keys, slot, &json)
+}
+
+/// Opens what the operator decided about an account.
+pub(crate) fn unseal_account_settings(
+    keys: &KeyRing,
+    id: &AccountId,
+    sealed: &Sealed,
+) -> Result<AccountSettings, StoreError> {
+    let json = unseal(keys, Slot::account_settings(id.as_str()), sealed)?;
+    // The parser's message would quote what it read.
+    serde_json::from_slice(&json).map_err(|_| {
+        StoreError::Sealed(
+            "the settings of an account are in a form that this version does not know".to_owned(),
+        )
+    })
+}
+
 /// Seals the value of a setting.
 pub(crate) fn seal_setting(keys: &KeyRing, name: &str, value: &Secret) -> Result<Sealed, StoreError> {
     seal(keys, Slot::setting(name), value.expose().as_bytes())
@@ -148,9 +201,23 @@ pub(crate) fn seal_setting(keys: &KeyRing, name: &str, value: &Secret) -> Result
 
 /// Opens the value of a setting.
 pub(crate) fn unseal_setting(keys: &KeyRing, name: &str, sealed: &Sealed) -> Result<Secret, StoreError> {
-    let value = String::from_utf8(unseal(keys, Slot::setting(name), sealed)?)
-        .map_err(|_| StoreError::Sealed("a setting is not text".to_owned()))?;
-    Ok(Secret::new(value))
+    unseal_text(keys, Slot::setting(name), sealed)
+}
+
+/// Seals the address of a proxy.
+pub(crate) fn seal_proxy_url(keys: &KeyRing, id: &ProxyId, url: &Secret) -> Result<Sealed, StoreError> {
+    seal(keys, Slot::proxy(id.as_str()), url.expose().as_bytes())
+}
+
+/// Opens the address of a proxy.
+pub(crate) fn unseal_proxy_url(keys: &KeyRing, id: &ProxyId, sealed: &Sealed) -> Result<Secret, StoreError> {
+    unseal_text(keys, Slot::proxy(id.as_str()), sealed)
+}
+
+fn unseal_text(keys: &KeyRing, slot: Slot<'_>, sealed: &Sealed) -> Result<Secret, StoreError> {
+    let text = String::from_utf8(unseal(keys, slot, sealed)?)
+        .map_err(|_| StoreError::Sealed(format!("a value in {} is not text; set it anew", slot.table)))?;
+    Ok(Secret::new(text))
 }
 
 #[cfg(test)]
@@ -173,8 +240,9 @@ mod tests {
         let keys = ring(&[ONE]);
         let sealed = seal(&keys, Slot::setting("a"), b"hush").unwrap();
         assert_eq!(unseal(&keys, Slot::setting("a"), &sealed).unwrap(), b"hush");
-        let id = AccountId::parse("a").unwrap();
-        for elsewhere in [Slot::setting("b"), Slot::tokens(&id)] {
+        for elsewhere in
+            [Slot::setting("b"), Slot::tokens("a"), Slot::proxy("a"), Slot::account_settings("a")]
+        {
             assert!(matches!(unseal(&keys, elsewhere, &sealed), Err(StoreError::Sealed(_))));
         }
     }
@@ -218,5 +286,27 @@ mod tests {
         let sealed = seal(&ring(&[ONE]), Slot::setting("a"), b"hush").unwrap();
         let told = unseal(&ring(&[TWO]), Slot::setting("a"), &sealed).unwrap_err().to_string();
         assert!(told.contains(&sealed.key_id) && told.contains("add that key"), "{told}");
+    }
+
+    #[test]
+    fn settings_keep_what_only_a_newer_version_knows() {
+        let (keys, id) = (ring(&[ONE]), AccountId::parse("a").unwrap());
+        let slot = Slot::account_settings("a");
+        let newer = seal(&keys, slot, br#"{"notes":"old","mood":"sunny"}"#).unwrap();
+        assert_eq!(unseal_account_settings(&keys, &id, &newer).unwrap().notes, "old");
+        let mine = AccountSettings { notes: "new".to_owned(), ..AccountSettings::default() };
+        let sealed = seal_account_settings(&keys, &id, &mine, Some(&newer)).unwrap();
+        let document: Value = serde_json::from_slice(&unseal(&keys, slot, &sealed).unwrap()).unwrap();
+        assert_eq!((&document["notes"], &document["mood"]), (&"new".into(), &"sunny".into()));
+        assert_eq!(unseal_account_settings(&keys, &id, &sealed).unwrap(), mine);
+    }
+
+    #[test]
+    fn settings_that_would_not_be_read_again_are_refused() {
+        let (keys, id) = (ring(&[ONE]), AccountId::parse("a").unwrap());
+        for weight in [f64::NAN, f64::INFINITY] {
+            let settings = AccountSettings { weight, ..AccountSettings::default() };
+            assert!(seal_account_settings(&keys, &id, &settings, None).is_err(), "{weight}");
+        }
     }
 }

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use gateway_core::ports::storage::{Claim, NewAccount};
+use gateway_core::ports::storage::{Claim, ClaimHolder, NewAccount};
 use gateway_domain::{
-    AccountId, AccountIdentity, AccountKind, CredentialVersion, Credentials, Secret, Timestamp,
+    AccountId, AccountIdentity, AccountKind, AccountSettings, CredentialVersion, Credentials, Secret,
+    Timestamp,
 };
 use gateway_store::{KeyRing, Store, StoreOptions, open};
 use rand::rngs::StdRng;
@@ -57,9 +58,10 @@ async fn open_in(folder: &Path) -> Store {
 async fn rotate_until_killed(folder: &Path) -> ! {
     let store = open_in(folder).await;
     let (accounts, id) = (store.accounts(), account());
+    let holder = ClaimHolder(std::process::id().to_string());
     let mut now = Timestamp::from_secs(0);
     loop {
-        match accounts.claim_refresh(&id, now, now.plus(Duration::from_secs(60))).await.unwrap() {
+        match accounts.claim_refresh(&id, &holder, now, now.plus(Duration::from_secs(60))).await.unwrap() {
             // The one killed before held it; by the clock of this one its claim has ended.
             Claim::Busy { until } => now = until,
             Claim::Granted { credentials, version } => {
@@ -83,6 +85,7 @@ async fn kill_again_and_again() {
         name: "crash".to_owned(),
         identity: AccountIdentity::default(),
         plan: None,
+        settings: AccountSettings::default(),
         created_at: Timestamp::from_secs(0),
     };
     let store = open_in(folder.path()).await;

@@ -1,13 +1,30 @@
-//! HTTP to providers: one Responses turn, the quota, the catalogue, and the rotation of tokens.
+//! HTTP to providers: requests, quotas, catalogues and looks at what an address is; the rotation of tokens and the
+//! sign-in; the ways out, straight or through proxies.
 //!
 //! Refuses: choosing accounts, retrying, reading bodies it only passes on. Every wait has a deadline here.
 
+mod address;
+mod anthropic;
+mod api_key;
+mod clients;
 mod codex;
+mod gateway;
 mod headers;
+mod inspect;
 mod oauth;
+mod plain;
+mod providers;
+mod proxy;
+mod sign_in;
+mod sites;
 
-pub use codex::CodexUpstream;
+#[cfg(test)]
+mod tests;
+
+pub use clients::{Clients, MAX_PROXIED_CLIENTS, UNUSED_CLIENT};
 pub use oauth::OAuthIssuer;
+pub use providers::{BaseUrls, Providers};
+pub use proxy::{ProxyUrlError, check_proxy_url};
 
 use std::time::Duration;
 
@@ -15,20 +32,24 @@ use std::time::Duration;
 pub const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// An idle connection is kept this long.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(90);
-/// From the sent request to the answer's head. Models think before they answer.
+/// From the sent request to the head of an answer that is a stream. Models think before they answer.
 pub const HEAD_TIME: Duration = Duration::from_secs(300);
-/// A small question (quota, catalogue, rotation), from start to end.
+/// The same for endpoints that may answer only when the whole answer is there.
+pub const WHOLE_ANSWER_TIME: Duration = Duration::from_secs(600);
+/// A small question (quota, catalogue, rotation, sign-in), from start to end.
 pub const SMALL_QUESTION_TIME: Duration = Duration::from_secs(20);
+/// Trying a proxy, from start to end.
+pub const PROBE_TIME: Duration = Duration::from_secs(15);
 /// The largest answer to a small question, in bytes.
 pub const MAX_SMALL_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
-/// Why the client could not be made.
+/// Why a client or an address could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The configured address is no URL that we can ask.
-    #[error("`{url}` is not an http(s) URL: {why}")]
+    /// The address is no URL that we can ask.
+    #[error("`{url}` is not an http(s) URL that can be asked: {why}")]
     BadUrl {
-        /// What was configured.
+        /// What was given, without a password.
         url: String,
         /// Why not.
         why: String,
@@ -36,40 +57,4 @@ pub enum BuildError {
     /// TLS or the resolver could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Client(#[from] reqwest::Error),
-}
-
-fn client() -> Result<reqwest::Client, BuildError> {
-    Ok(reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIME)
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .tcp_nodelay(true)
-        .http2_adaptive_window(true)
-        .http2_keep_alive_interval(Duration::from_secs(15))
-        .http2_keep_alive_timeout(Duration::from_secs(15))
-        // A provider that redirects a bearer token elsewhere is not followed.
-        .redirect(reqwest::redirect::Policy::none())
-        .build()?)
-}
-
-/// Joins a path to a base URL that may or may not end with a slash.
-fn join(base: &str, path: &str) -> Result<reqwest::Url, BuildError> {
-    let bad = |why: String| BuildError::BadUrl { url: base.to_owned(), why };
-    let url = reqwest::Url::parse(&format!("{}/{path}", base.trim_end_matches('/')))
-        .map_err(|e| bad(e.to_string()))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        other => Err(bad(format!("the scheme is {other}"))),
-    }
-}
-
-/// Reads a small answer to its end, within its limit.
-async fn read_small(mut response: reqwest::Response) -> Result<bytes::Bytes, String> {
-    let mut read = bytes::BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| error.without_url().to_string())? {
-        if read.len() + chunk.len() > MAX_SMALL_ANSWER_BYTES {
-            return Err(format!("the answer is larger than {MAX_SMALL_ANSWER_BYTES} bytes"));
-        }
-        read.extend_from_slice(&chunk);
-    }
-    Ok(read.freeze())
 }

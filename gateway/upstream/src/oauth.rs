@@ -1,27 +1,36 @@
-//! The OAuth issuer: spending a refresh token (facts: codex-lb 1.6, clients 2.5).
+//! The OAuth issuer's token endpoint: spending a refresh token, exchanging a code (facts: codex-lb 1.6, clients 2.5).
 //!
-//! A rotation is never repeated here: once the request may have reached the issuer, the token may be spent.
+//! Neither is ever repeated here: once the request may have reached the issuer, the token or the code may be spent.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateway_core::ports::{IssuedTokens, TokenIssuer, TokenIssuerError};
+use gateway_core::ports::{Clock, IssuedTokens, TokenIssuer, TokenIssuerError, Way};
 use gateway_domain::Secret;
 use gateway_protocol::codex::dead_token_code;
-use reqwest::Url;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildError, SMALL_QUESTION_TIME, client, join, read_small};
+use crate::address::{Address, Base};
+use crate::clients::{Clients, Outgoing};
+use crate::{BuildError, headers};
 
 /// The public client id that Codex signs in with.
-const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
+pub(crate) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 /// What a rotation asks for.
 const SCOPE: &str = "openid profile email";
 
 /// Asks the OAuth issuer.
 pub struct OAuthIssuer {
-    client: reqwest::Client,
-    token_url: Url,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) base: Base,
+    pub(crate) token: Address,
+    pub(crate) user_code: Address,
+    pub(crate) device_token: Address,
 }
 
 #[derive(Serialize)]
@@ -32,27 +41,48 @@ struct RotateRequest<'a> {
     scope: &'a str,
 }
 
+/// The tokens as the issuer gives them.
 #[derive(Deserialize)]
-struct RotateAnswer {
-    access_token: String,
+pub(crate) struct TokenAnswer {
+    pub(crate) access_token: String,
     #[serde(default)]
-    refresh_token: Option<String>,
+    pub(crate) refresh_token: Option<String>,
     #[serde(default)]
-    id_token: Option<String>,
+    pub(crate) id_token: Option<String>,
     #[serde(default)]
     expires_in: Option<u64>,
+}
+
+impl From<TokenAnswer> for IssuedTokens {
+    fn from(answer: TokenAnswer) -> Self {
+        let present = |token: Option<String>| token.filter(|token| !token.is_empty()).map(Secret::new);
+        Self {
+            access_token: Secret::new(answer.access_token),
+            refresh_token: present(answer.refresh_token),
+            id_token: present(answer.id_token),
+            expires_in: answer.expires_in.filter(|secs| *secs > 0),
+        }
+    }
 }
 
 impl OAuthIssuer {
     /// For an issuer at `base` (`https://auth.openai.com` unless configured otherwise).
     ///
     /// # Errors
-    /// The base is no URL, or the HTTP client cannot be set up.
-    pub fn new(base: &str) -> Result<Self, BuildError> {
-        Ok(Self { client: client()?, token_url: join(base, "oauth/token")? })
+    /// The base is no URL that can be asked.
+    pub fn new(base: &str, clients: Arc<Clients>, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
+        let base = Base::parse(base)?;
+        Ok(Self {
+            clients,
+            clock,
+            token: base.at("oauth/token")?,
+            user_code: base.at("api/accounts/deviceauth/usercode")?,
+            device_token: base.at("api/accounts/deviceauth/token")?,
+            base,
+        })
     }
 
-    async fn spend(&self, refresh_token: Secret) -> Result<IssuedTokens, TokenIssuerError> {
+    async fn spend(&self, refresh_token: Secret, way: Way) -> Result<IssuedTokens, TokenIssuerError> {
         let passing = |why: String| TokenIssuerError::Passing(why);
         let request = RotateRequest {
             grant_type: "refresh_token",
@@ -61,50 +91,56 @@ impl OAuthIssuer {
             scope: SCOPE,
         };
         let body = serde_json::to_vec(&request).map_err(|error| passing(error.to_string()))?;
-        let asking = async {
-            let response = self
-                .client
-                .post(self.token_url.clone())
-                .header("content-type", "application/json")
-                .header("accept", "application/json")
-                .body(body)
-                .send()
-                .await
-                .map_err(|error| passing(error.without_url().to_string()))?;
-            let status = response.status().as_u16();
-            Ok((status, read_small(response).await.map_err(passing)?))
-        };
-        let answered = tokio::time::timeout(SMALL_QUESTION_TIME, asking).await;
-        let (status, body) = answered.map_err(|_| passing("no answer in time".to_owned()))??;
+        let (status, body) = self.post(&way, &self.token, JSON, body.into()).await.map_err(passing)?;
         if status != 200 {
             return Err(refusal(status, &body));
         }
-        let answer: RotateAnswer = serde_json::from_slice(&body)
+        let answer: TokenAnswer = serde_json::from_slice(&body)
             .map_err(|_| passing("the issuer answered something else than tokens".to_owned()))?;
-        let present = |token: Option<String>| token.filter(|token| !token.is_empty()).map(Secret::new);
-        Ok(IssuedTokens {
-            access_token: Secret::new(answer.access_token),
-            refresh_token: present(answer.refresh_token),
-            id_token: present(answer.id_token),
-            expires_in: answer.expires_in.filter(|secs| *secs > 0),
-        })
+        if answer.access_token.is_empty() {
+            return Err(passing("the issuer answered without an access token".to_owned()));
+        }
+        Ok(answer.into())
+    }
+
+    /// Posts once and reads the whole answer.
+    pub(crate) async fn post(
+        &self,
+        way: &Way,
+        address: &Address,
+        content_type: HeaderValue,
+        body: Bytes,
+    ) -> Result<(u16, Bytes), String> {
+        let mut headers = headers::for_nobody();
+        headers.insert(CONTENT_TYPE, content_type);
+        let answered = self.clients.ask(way, address, Outgoing::post(headers, body)).await;
+        answered.map(|(status, body)| (status.as_u16(), body)).map_err(|failure| failure.message)
     }
 }
+
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl TokenIssuer for OAuthIssuer {
-    fn rotate(&self, refresh_token: Secret) -> BoxFuture<'_, Result<IssuedTokens, TokenIssuerError>> {
-        self.spend(refresh_token).boxed()
+    fn rotate(
+        &self,
+        refresh_token: Secret,
+        way: Way,
+    ) -> BoxFuture<'_, Result<IssuedTokens, TokenIssuerError>> {
+        self.spend(refresh_token, way).boxed()
     }
 }
 
-/// Three shapes occur: `{"error":{"code"}}`, `{"error":"code"}`, `{"code"|"error_code"}`.
-fn refusal(status: u16, body: &Bytes) -> TokenIssuerError {
+/// The code of an error answer, lower case: `{"error":{"code"}}`, `{"error":"code"}`, `{"code"|"error_code"}`.
+pub(crate) fn error_code(body: &Bytes) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let code = ["/error/code", "/error/type", "/error", "/code", "/error_code"]
+    ["/error/code", "/error/type", "/error", "/code", "/error_code"]
         .into_iter()
         .find_map(|place| value.pointer(place).and_then(serde_json::Value::as_str))
-        .map(str::to_lowercase);
-    match code {
+        .map(str::to_lowercase)
+}
+
+fn refusal(status: u16, body: &Bytes) -> TokenIssuerError {
+    match error_code(body) {
         Some(code) if dead_token_code(&code) => TokenIssuerError::Dead { code },
         Some(code) => TokenIssuerError::Passing(format!("status {status}, {code}")),
         None => TokenIssuerError::Passing(format!("status {status}")),
@@ -121,7 +157,9 @@ mod tests {
             (r#"{"error":{"code":"refresh_token_reused","message":"x"}}"#, Some("refresh_token_reused")),
             (r#"{"error":"invalid_grant","error_description":"x"}"#, Some("invalid_grant")),
             (r#"{"code":"app_session_terminated"}"#, Some("app_session_terminated")),
+            (r#"{"error_code":"TOKEN_INVALIDATED"}"#, Some("token_invalidated")),
             (r#"{"error":{"code":"rate_limited"}}"#, None),
+            (r#"{"error":{"code":null}}"#, None),
             ("<html>", None),
             ("", None),
         ] {

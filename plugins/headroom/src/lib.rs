@@ -3,7 +3,7 @@
 //! `policies/README.md`.
 
 use switchyard_plugin_sdk::{
-    About, Candidate, Decision, Health, RankRequest, Scheduler, best_first, left, two_decimals,
+    About, Candidate, Decision, RankRequest, Scheduler, best_first, left, two_decimals,
 };
 
 /// How much an account counts as having left when nobody knows.
@@ -23,10 +23,10 @@ impl Scheduler for Headroom {
     };
 
     fn rank(&self, request: &RankRequest) -> Decision {
-        let mut scores = Vec::with_capacity(request.candidates.len());
-        let mut considered = Vec::with_capacity(request.candidates.len());
-        for candidate in &request.candidates {
-            let score = if request.may_serve(candidate) { score(candidate) } else { f64::NAN };
+        let mut scores = Vec::with_capacity(request.accounts.len());
+        let mut considered = Vec::with_capacity(request.accounts.len());
+        for candidate in request.candidates() {
+            let score = if request.may_serve(&candidate) { score(&candidate) } else { f64::NAN };
             if !score.is_nan() {
                 considered.push((score, candidate));
             }
@@ -42,26 +42,26 @@ impl Scheduler for Headroom {
 }
 
 /// The lower of the two windows counts for more, so that neither runs dry unseen.
-fn score(c: &Candidate) -> f64 {
-    let short = left(c.short_window_used, UNKNOWN);
-    let long = left(c.long_window_used, UNKNOWN);
-    c.weight * (0.6 * short.min(long) + 0.4 * long)
-        - 0.5 * (f64::from(c.in_flight) / f64::from(c.max_concurrency))
-        - 0.5 * c.error_rate_ewma
-        - if c.health == Health::Healthy { 0.0 } else { 0.25 }
-        + if c.session_affine { 0.35 } else { 0.0 }
+fn score(c: &Candidate<'_>) -> f64 {
+    let short = left(c.short_window_used(), UNKNOWN);
+    let long = left(c.long_window_used(), UNKNOWN);
+    c.weight() * (0.6 * short.min(long) + 0.4 * long)
+        - 0.5 * c.busy()
+        - 0.5 * c.error_rate_ewma()
+        - if c.is_healthy() { 0.0 } else { 0.25 }
+        + if c.session_affine() { 0.35 } else { 0.0 }
         - if c.is_exhausted() { 10.0 } else { 0.0 }
 }
 
-fn reason(first: &Candidate, considered: usize) -> String {
+fn reason(first: &Candidate<'_>, considered: usize) -> String {
     if first.is_exhausted() {
         "every account is exhausted; the least used one".to_owned()
     } else if considered == 1 {
         "only account left".to_owned()
-    } else if first.session_affine {
+    } else if first.session_affine() {
         "keeps the conversation where its prompt cache is".to_owned()
     } else {
-        let least = left(first.short_window_used, UNKNOWN).min(left(first.long_window_used, UNKNOWN));
+        let least = left(first.short_window_used(), UNKNOWN).min(left(first.long_window_used(), UNKNOWN));
         ["best on balance: ", &two_decimals(least), " left"].concat()
     }
 }

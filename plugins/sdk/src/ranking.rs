@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use crate::{Action, Candidate, Decision, Health, RankRequest};
+use crate::{Action, Candidate, Decision, RankRequest};
 
 /// What is left of a window, 0.0 to 1.0, or `when_unknown` when nobody knows how much is used.
 #[must_use]
@@ -29,7 +29,7 @@ pub fn two_decimals(value: f64) -> String {
 /// Sorts by score, highest first. Ties go to whoever was picked longest ago, then to the lower handle.
 ///
 /// A score that is NaN means "not considered": leave it out before.
-pub fn best_first(scored: &mut [(f64, &Candidate)]) {
+pub fn best_first(scored: &mut [(f64, Candidate<'_>)]) {
     scored.sort_unstable_by(|(score_a, a), (score_b, b)| {
         // Plain comparisons: one instruction each, where a total order over all floats takes several.
         if score_a > score_b {
@@ -37,35 +37,47 @@ pub fn best_first(scored: &mut [(f64, &Candidate)]) {
         } else if score_a < score_b {
             Ordering::Greater
         } else {
-            a.last_picked_seq.cmp(&b.last_picked_seq).then(a.account.cmp(&b.account))
+            a.last_picked_seq().total_cmp(&b.last_picked_seq()).then(a.account.cmp(&b.account))
         }
     });
 }
 
-impl Candidate {
+impl Candidate<'_> {
     /// Whether the gateway would send a request there now.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        matches!(self.health, Health::Healthy | Health::Degraded | Health::Probing)
+        self.health_index() <= 2.0
+    }
+
+    /// Whether nothing speaks against it.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.health_index() == 0.0
     }
 
     /// Whether it can take one more request.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.in_flight < self.max_concurrency
+        self.in_flight() < self.max_concurrency()
+    }
+
+    /// The share of its places that are taken.
+    #[must_use]
+    pub fn busy(&self) -> f64 {
+        self.in_flight() / self.max_concurrency().max(1.0)
     }
 
     /// Whether a window is known to be used up.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.short_window_used >= 1.0 || self.long_window_used >= 1.0
+        self.short_window_used() >= 1.0 || self.long_window_used() >= 1.0
     }
 }
 
 impl RankRequest {
     /// Whether this candidate could serve the request: usable, with room, not tried before.
     #[must_use]
-    pub fn may_serve(&self, candidate: &Candidate) -> bool {
+    pub fn may_serve(&self, candidate: &Candidate<'_>) -> bool {
         candidate.is_usable() && candidate.has_room() && !self.already_tried.contains(&candidate.account)
     }
 }

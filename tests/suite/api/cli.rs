@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use gateway_lab::{Lab, LabAccount, LabClock, LabConfig};
-use serde_json::{Value, json};
+use serde_json::json;
 use switchyard_tests::binary;
 
 /// What a command did.
@@ -86,6 +86,9 @@ fn every_spelling_of_an_auth_json_is_imported() -> Result<()> {
 
     // Known ones are renewed, not doubled.
     let ran = run(folder.path(), &["account", "import", &nested], &[], "")?;
+    assert!(ran.code == Some(0) && ran.out.contains("has these tokens already"), "{ran:?}");
+    let newer = lab.issue_auth_json(0).context("no account")?.to_string();
+    let ran = run(folder.path(), &["account", "import", "-"], &[], &newer)?;
     assert!(ran.code == Some(0) && ran.out.contains("was known: its tokens were replaced"), "{ran:?}");
     let list = run(folder.path(), &["account", "list"], &[], "")?;
     assert_eq!(list.out.lines().count(), 3, "{list:?}");
@@ -116,20 +119,16 @@ fn private(data: &Path) -> Result<()> {
 fn a_file_that_is_no_sign_in_says_what_to_do() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let good = issuer().issue_auth_json(0).context("no account")?;
-    let without = |member: &str| -> Value {
-        let mut tokens = good["tokens"].clone();
-        tokens.as_object_mut().map(|tokens| tokens.remove(member));
-        json!({ "tokens": tokens })
-    };
+    let id_token = json!({ "tokens": { "id_token": good["tokens"]["id_token"] } });
     for (what, text, says) in [
-        ("text", "hello".to_owned(), "not JSON"),
-        ("nothing", String::new(), "not JSON"),
-        ("a list", "[]".into(), "not JSON"),
-        ("an empty object", "{}".into(), "no access token"),
-        ("no access token", without("access_token").to_string(), "no access token"),
-        ("an API key", json!({ "OPENAI_API_KEY": "sk-1", "tokens": null }).to_string(), "codex login"),
+        ("text", "hello".to_owned(), "not a token"),
+        ("nothing", String::new(), "holds no account"),
+        ("a list", "[]".into(), "holds no account"),
+        ("half of a file", "{\"tokens\":".into(), "not JSON"),
+        ("an empty object", "{}".into(), "no token found"),
+        ("only an id token", id_token.to_string(), "no token found"),
         ("an opaque token", json!({ "access_token": "opaque" }).to_string(), "name no workspace"),
-        ("too much", " ".repeat(400 * 1024), "larger than"),
+        ("too much", "x".repeat(33 * 1024 * 1024), "larger than"),
     ] {
         let file = in_file(folder.path(), "bad.json", &text)?;
         let ran = run(folder.path(), &["account", "import", &file], &[], "")?;

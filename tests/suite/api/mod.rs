@@ -9,6 +9,7 @@ mod cli;
 mod error_bodies;
 mod fidelity;
 mod hang_up;
+mod import;
 mod kill;
 mod no_capacity;
 mod operations;

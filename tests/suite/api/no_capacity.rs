@@ -133,7 +133,8 @@ async fn an_upstream_that_does_not_listen_is_a_bad_gateway() -> Result<()> {
 /// More requests at once than all places together: the surplus is told to come back, and nothing is left behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_house_says_come_back() -> Result<()> {
-    let gateway = InProcess::start(lab(1)).await?;
+    let short = |settings: &mut gateway_app::Settings| settings.queue_wait = Duration::from_millis(50);
+    let gateway = InProcess::start_with(lab(1), short).await?;
     let places = gateway_scheduler::DEFAULT_MAX_CONCURRENCY as usize;
     let slow = turn("stream 8 events, pause 60 ms");
     let mut held = Vec::new();
@@ -146,6 +147,20 @@ async fn a_full_house_says_come_back() -> Result<()> {
     assert!(whole_seconds(&answer)? >= 1);
     for response in held {
         super::completed(&switchyard_tests::read_events(response).await?)?;
+    }
+    still_serves(&gateway).await?;
+    gateway.stop().await
+}
+
+/// Who finds a full house waits for a place, and is served.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_house_is_waited_for() -> Result<()> {
+    let gateway = InProcess::start(lab(1)).await?;
+    let places = gateway_scheduler::DEFAULT_MAX_CONCURRENCY as usize;
+    let slow = turn("stream 8 events, pause 60 ms");
+    let crowd = futures_util::future::join_all((0..places + 40).map(|_| gateway.post(&slow))).await;
+    for response in crowd {
+        super::completed(&switchyard_tests::read_events(response?).await?)?;
     }
     still_serves(&gateway).await?;
     gateway.stop().await

@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "gateway-app",
         &[
+            "gateway-api",
             "gateway-core",
             "gateway-domain",
             "gateway-lab",
@@ -64,7 +65,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["gateway-server", "gateway-lab"]),
     ("tower-http", &["gateway-server", "gateway-lab"]),
     ("hyper", &["gateway-server", "gateway-lab", "switchyard-tests"]),
-    ("reqwest", &["gateway-upstream", "switchyard-tests"]),
+    ("reqwest", &["gateway-app", "gateway-upstream", "switchyard-tests"]),
     ("sqlx", &["gateway-store"]),
     ("chacha20poly1305", &["gateway-store"]),
     ("argon2", &["gateway-server"]),

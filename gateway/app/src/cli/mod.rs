@@ -43,7 +43,7 @@ struct Common {
 enum Command {
     /// Run the gateway
     Serve(serve::ServeArgs),
-    /// Add and list accounts
+    /// Import, export and list accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Make and list client keys
@@ -59,6 +59,11 @@ enum Command {
     RotateTokens,
 }
 
+/// A mistake in what was typed that only the command itself can see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; see --help")]
+struct Usage(&'static str);
+
 /// Runs the command line; mistakes end with status 2, failures with 1.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -67,7 +72,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell_error(&error);
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -29,8 +29,16 @@ pub struct Settings {
     pub chatgpt_url: String,
     /// The OAuth issuer.
     pub oauth_url: String,
+    /// The OpenAI API.
+    pub openai_url: String,
+    /// The Anthropic API.
+    pub anthropic_url: String,
+    /// Where a browser comes back from signing in; 0 takes any port.
+    pub callback_port: u16,
     /// The policy that decides until the dashboard chooses another.
     pub policy: String,
+    /// How long a request waits for a place when every account is busy.
+    pub queue_wait: Duration,
     /// How the log is written.
     pub log_format: LogFormat,
     /// What is logged (`info`, `gateway_core=debug,info` …).
@@ -100,7 +108,11 @@ impl Settings {
             data_dir: data_dir.to_owned(),
             chatgpt_url: raw::CHATGPT_URL.to_owned(),
             oauth_url: raw::OAUTH_URL.to_owned(),
+            openai_url: raw::OPENAI_URL.to_owned(),
+            anthropic_url: raw::ANTHROPIC_URL.to_owned(),
+            callback_port: gateway_server::CALLBACK_PORT,
             policy: raw::POLICY.to_owned(),
+            queue_wait: Duration::from_secs(30),
             log_format: LogFormat::Auto,
             log_filter: raw::LOG_FILTER.to_owned(),
             shutdown_grace: Duration::from_secs(30),

@@ -11,6 +11,12 @@ use super::{ConfigErrors, DATABASE_FILE, DEFAULT_FILE, LogFormat, Mistake, Overr
 
 pub(super) const CHATGPT_URL: &str = "https://chatgpt.com/backend-api";
 pub(super) const OAUTH_URL: &str = "https://auth.openai.com";
+/// The OpenAI API.
+pub(super) const OPENAI_URL: &str = "https://api.openai.com/v1";
+/// The Anthropic API.
+pub(super) const ANTHROPIC_URL: &str = "https://api.anthropic.com";
+/// The one port that the issuer sends browsers back to.
+pub(super) const CALLBACK_PORT: &str = "1455";
 pub(super) const POLICY: &str = "builtin:usage-balanced";
 pub(super) const LOG_FILTER: &str = "info";
 
@@ -42,6 +48,22 @@ pub const KEYS: &[Key] = &[
     Key { name: "policy", default: POLICY, help: "who ranks accounts until the dashboard chooses another" },
     Key { name: "upstream.chatgpt_url", default: CHATGPT_URL, help: "the Codex backend" },
     Key { name: "upstream.oauth_url", default: OAUTH_URL, help: "the OAuth issuer" },
+    Key { name: "upstream.openai_url", default: OPENAI_URL, help: "the OpenAI API, for accounts with a key" },
+    Key {
+        name: "upstream.anthropic_url",
+        default: ANTHROPIC_URL,
+        help: "the Anthropic API, for accounts with a key",
+    },
+    Key {
+        name: "sign_in.callback_port",
+        default: CALLBACK_PORT,
+        help: "where a browser comes back from signing in; the issuer knows 1455 only",
+    },
+    Key {
+        name: "limits.queue_wait",
+        default: "30s",
+        help: "how long a request waits for a place when every account is busy",
+    },
     Key { name: "log.format", default: "auto", help: "auto, pretty or json" },
     Key {
         name: "log.filter",
@@ -179,7 +201,11 @@ impl Raw {
         let database = self.parse("database", database);
         let chatgpt_url = self.parse("upstream.chatgpt_url", url);
         let oauth_url = self.parse("upstream.oauth_url", url);
+        let openai_url = self.parse("upstream.openai_url", url);
+        let anthropic_url = self.parse("upstream.anthropic_url", url);
+        let callback_port = self.parse("sign_in.callback_port", port);
         let policy = self.parse("policy", policy);
+        let queue_wait = self.parse("limits.queue_wait", span);
         let log_format = self.parse("log.format", format);
         let log_filter = self.parse("log.filter", filter);
         let shutdown_grace = self.parse("shutdown.grace", span);
@@ -192,7 +218,11 @@ impl Raw {
                 data_dir,
                 chatgpt_url: chatgpt_url?,
                 oauth_url: oauth_url?,
+                openai_url: openai_url?,
+                anthropic_url: anthropic_url?,
+                callback_port: callback_port?,
                 policy: policy?,
+                queue_wait: queue_wait?,
                 log_format: log_format?,
                 log_filter: log_filter?,
                 shutdown_grace: shutdown_grace?,
@@ -204,6 +234,10 @@ impl Raw {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("`{text}` is no address; write it like 127.0.0.1:8080 or [::]:8080"))
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("`{text}` is no port; write a number from 0 to 65535"))
 }
 
 fn folder(text: &str, home: Option<&Path>) -> Result<PathBuf, String> {

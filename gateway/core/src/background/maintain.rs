@@ -60,6 +60,9 @@ async fn sync(gateway: &Gateway) {
     if let Err(error) = gateway.sync_keys().await {
         tracing::warn!(%error, "client keys could not be read; they stay as they are");
     }
+    if let Err(error) = gateway.sync_operator_keys().await {
+        tracing::warn!(%error, "operator keys could not be read; they stay as they are");
+    }
 }
 
 fn usable(gateway: &Gateway) -> Vec<(AccountId, AccountRef, Option<Timestamp>)> {
@@ -96,12 +99,12 @@ async fn poll_quotas(gateway: &Arc<Gateway>) {
 async fn poll_quota(gateway: &Arc<Gateway>, id: AccountId, account: AccountRef) {
     // Noted first, so that an account that does not answer is asked again only after a while.
     gateway.pool.lock().quota_checked(account, gateway.now());
+    let Some(to) = gateway.destination(&id) else { return };
     let Ok(token) = gateway.keeper.token(&id, gateway.now()).await else { return };
-    let workspace = gateway.keeper.workspace(&id);
-    let answer = match gateway.upstream.quota(token.token, workspace.clone()).await {
+    let answer = match gateway.upstream.quota(to.clone(), token.token).await {
         Err(failure) if failure.kind == FailureKind::AccountUnauthorized => {
             let Ok(renewed) = gateway.keeper.renew(&id, token.version).await else { return };
-            gateway.upstream.quota(renewed.token, workspace).await
+            gateway.upstream.quota(to, renewed.token).await
         }
         answer => answer,
     };
@@ -119,10 +122,9 @@ async fn poll_quota(gateway: &Arc<Gateway>, id: AccountId, account: AccountRef) 
 /// Asks any usable account for the catalogue; says whether one was read.
 async fn refresh_catalogue(gateway: &Arc<Gateway>) -> bool {
     for (id, ..) in usable(gateway) {
+        let Some(to) = gateway.destination(&id) else { continue };
         let Ok(token) = gateway.keeper.token(&id, gateway.now()).await else { continue };
-        let workspace = gateway.keeper.workspace(&id);
-        let answer =
-            gateway.upstream.models(token.token, workspace, CATALOGUE_CLIENT_VERSION.to_owned()).await;
+        let answer = gateway.upstream.models(to, token.token, CATALOGUE_CLIENT_VERSION.to_owned()).await;
         match answer.map(Catalogue::read) {
             Ok(Ok(catalogue)) => {
                 let catalogue = Arc::new(catalogue);

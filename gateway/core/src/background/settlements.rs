@@ -99,6 +99,10 @@ mod tests {
     }
 
     impl Ledger for Flaky {
+        fn prune(&self, _: gateway_domain::Timestamp, _: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+            Box::pin(async { Ok(0) })
+        }
+
         fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
             Box::pin(async move {
                 let mut fail = self.fail.lock();

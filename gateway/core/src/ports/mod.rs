@@ -7,12 +7,13 @@ mod upstream;
 
 pub use observer::{Ended, Observer, RankingSeen};
 pub use storage::{
-    AccountStore, Claim, ClientKey, ClientKeyStore, Imported, Ledger, NewAccount, RefreshOutcome,
-    SettingStore, SettlementRecord, StoreError, StoredAccount,
+    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, Imported, Ledger, NewAccount, ProxyStore,
+    RefreshOutcome, SettingStore, SettlementRecord, StoreError, StoredAccount, StoredCredentials,
 };
 pub use upstream::{
-    Continues, IssuedTokens, ResponseBody, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest,
-    UpstreamResponse,
+    Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,
+    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest,
+    UpstreamResponse, Way,
 };
 
 use futures_util::future::BoxFuture;

@@ -5,8 +5,9 @@
 
 use futures_util::future::BoxFuture;
 use gateway_domain::{
-    Account, AccountId, AccountIdentity, AccountKind, AccountState, ClientKeyId, CredentialVersion,
-    Credentials, QuotaSnapshot, RequestId, Secret, Timestamp, TokenUsage,
+    Account, AccountId, AccountIdentity, AccountKind, AccountSettings, AccountState, ClientKeyId,
+    CredentialVersion, Credentials, EgressProxy, ProxyId, QuotaSnapshot, RequestId, Secret, Timestamp,
+    TokenUsage,
 };
 
 /// Why storage did not do it.
@@ -48,6 +49,8 @@ pub struct NewAccount {
     pub identity: AccountIdentity,
     /// Its plan, if the token says.
     pub plan: Option<String>,
+    /// What the operator decided; a known seat keeps its own.
+    pub settings: AccountSettings,
     /// When it is added.
     pub created_at: Timestamp,
 }
@@ -68,7 +71,19 @@ pub struct StoredAccount {
     pub account: Account,
     /// Its windows when they were last stored, and when that was.
     pub quota: Option<(QuotaSnapshot, Timestamp)>,
+    /// Which set of tokens it has; a reader that knows this one need not fetch them.
+    pub version: CredentialVersion,
 }
+
+/// Tokens as they are stored.
+pub type StoredCredentials = (Credentials, CredentialVersion);
+
+/// The tokens of one of many accounts, or why they cannot be opened.
+pub type CredentialsOf = (AccountId, Result<StoredCredentials, StoreError>);
+
+/// Who holds a claim. Made anew for every rotation, so that a late holder cannot give back somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimHolder(pub String);
 
 /// The right to rotate an account's tokens, held by one process at a time.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,6 +133,16 @@ pub trait AccountStore: Send + Sync {
         credentials: Credentials,
     ) -> BoxFuture<'_, Result<Imported, StoreError>>;
 
+    /// The same for many at once, each with its own result, in one transaction.
+    fn import_many(
+        &self,
+        accounts: Vec<(NewAccount, Credentials)>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Imported, StoreError>>, StoreError>>;
+
+    /// The newest tokens of many accounts at once. An account that is gone is left out; one whose tokens cannot be
+    /// opened has its own error.
+    fn credentials_of(&self, ids: Vec<AccountId>) -> BoxFuture<'_, Result<Vec<CredentialsOf>, StoreError>>;
+
     /// The newest tokens of an account.
     fn credentials(
         &self,
@@ -128,12 +153,14 @@ pub trait AccountStore: Send + Sync {
     fn claim_refresh(
         &self,
         id: &AccountId,
+        holder: &ClaimHolder,
         now: Timestamp,
         until: Timestamp,
     ) -> BoxFuture<'_, Result<Claim, StoreError>>;
 
-    /// Stores rotated tokens and gives the claim back. Refuses with `Conflict` when the tokens are no longer
-    /// those of `replaces`: a stale result never overwrites a newer sign-in.
+    /// Stores rotated tokens and gives the claim back, whoever holds it: it belonged to the tokens replaced. Refuses
+    /// with `Conflict` when the tokens are no longer those of `replaces`: a stale result never overwrites a newer
+    /// sign-in.
     fn finish_refresh(
         &self,
         id: &AccountId,
@@ -141,17 +168,27 @@ pub trait AccountStore: Send + Sync {
         credentials: Credentials,
     ) -> BoxFuture<'_, Result<CredentialVersion, StoreError>>;
 
-    /// Gives the claim back without a result; with `dead`, also marks the account, but only while its tokens
-    /// are still those of `version`.
-    fn abandon_refresh(
+    /// Gives the claim back without a result, if `holder` still holds it.
+    fn abandon_refresh(&self, id: &AccountId, holder: &ClaimHolder) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Marks an account whose tokens are dead and ends any claim on them. `Conflict`, and nothing written, when its
+    /// tokens are no longer those of `version`.
+    fn bury(
         &self,
         id: &AccountId,
         version: CredentialVersion,
-        dead: Option<AccountState>,
+        state: AccountState,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Renames an account.
     fn rename(&self, id: &AccountId, name: &str) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Replaces what the operator decided about an account.
+    fn put_settings(
+        &self,
+        id: &AccountId,
+        settings: AccountSettings,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Pauses an account or makes it active.
     fn set_state(&self, id: &AccountId, state: AccountState) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -164,6 +201,16 @@ pub trait AccountStore: Send + Sync {
         &self,
         seen: Vec<(AccountId, QuotaSnapshot, Timestamp)>,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// Egress proxies. Their addresses are sealed at rest: they may hold a password.
+pub trait ProxyStore: Send + Sync {
+    /// All of them, by name.
+    fn list_proxies(&self) -> BoxFuture<'_, Result<Vec<EgressProxy>, StoreError>>;
+    /// Adds one, or replaces the one with its id. `NameTaken` when another one has its name.
+    fn put_proxy(&self, proxy: EgressProxy) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Removes one. Accounts that name it keep naming it, and are skipped until they are given another.
+    fn delete_proxy(&self, id: &ProxyId) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
 /// A key we handed out. Only its hash is kept.
@@ -232,6 +279,8 @@ pub struct SettlementRecord {
 pub trait Ledger: Send + Sync {
     /// Appends; a request that is already there is left as it is.
     fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Removes settlements older than `before`, at most `limit` in one go; says how many went.
+    fn prune(&self, before: Timestamp, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// The newest settlements, at most `limit`.
     fn newest(&self, limit: u32) -> BoxFuture<'_, Result<Vec<SettlementRecord>, StoreError>>;
 }

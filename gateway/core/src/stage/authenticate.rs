@@ -61,7 +61,7 @@ pub fn authenticate(keys: &Keys, received: Received) -> Result<Authenticated, Fa
 /// # Errors
 /// As [`authenticate`].
 pub fn identify(keys: &Keys, peer: Peer, headers: &HeaderMap) -> Result<Caller, Failure> {
-    caller(keys, peer, bearer(headers))
+    caller(keys, peer, bearer(headers).or_else(|| api_key(headers)))
 }
 
 fn caller(keys: &Keys, peer: Peer, key: Option<&str>) -> Result<Caller, Failure> {
@@ -90,6 +90,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
+}
+
+/// Where clients of the Anthropic API put their key.
+fn api_key(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-api-key")?.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
 }
 
 /// What is kept of a key and looked up: its SHA-256. A key carries 256 random bits, so a slow hash adds nothing.

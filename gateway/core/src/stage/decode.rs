@@ -1,14 +1,20 @@
-//! What is asked: the routing fields, and the body as it will go out.
-
-use std::borrow::Cow;
+//! What is asked: the routing fields, and as much of the body as its dialect needs.
 
 use bytes::Bytes;
-use gateway_domain::{Failure, FailureKind, ModelName, RequestId, SessionKey};
-use gateway_protocol::responses::{self, CallerKind, RequestError};
+use gateway_domain::{Dialect, Failure, FailureKind, ModelName, RequestId, SessionKey};
+use gateway_protocol::responses::{self, CallerKind, CodexBody, RequestError, Routing};
+use gateway_protocol::translate::codec;
+use gateway_protocol::turn::{self, Dropped, TurnError, TurnRequest};
+use gateway_scheduler::{HardTie, SoftTie, Tie, TieKey};
 use http::HeaderMap;
 
 use super::{Authenticated, Caller, Route};
+use crate::ports::Hops;
 
+/// The gateways that a request passed, separated by commas.
+pub const HOPS_HEADER: &str = "x-switchyard-hops";
+/// The most gateways in a row.
+pub const MAX_HOPS: usize = 8;
 /// A body larger than this is read on a thread of its own: it would hold up other requests on this one.
 pub const INLINE_DECODE_BYTES: usize = 512 * 1024;
 
@@ -33,42 +39,148 @@ pub struct Decoded {
     pub(crate) wants_stream: bool,
     /// Size of the body as it came.
     pub(crate) body_bytes: usize,
-    /// The body as it goes out.
+    /// The body as it came, decompressed.
     pub(crate) body: Bytes,
-    pub(crate) edits: Vec<Cow<'static, str>>,
+    /// What it says.
+    pub(crate) asked: Asked,
+    /// The gateways it passed before this one.
+    pub(crate) hops: Hops,
+    /// What ties it to an account besides its session.
+    pub(crate) ties: Vec<TieKey>,
 }
 
-/// Reads the routing fields and makes the body fit the backend.
+/// What a body says, read as far as its dialect's own upstreams need it.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Responses: only the routing fields were read, and the backend's body rules applied.
+    Responses {
+        /// The body for the Codex backend, or why it never takes it.
+        for_codex: Result<CodexBody, RequestError>,
+        /// The response that it goes on from.
+        previous_response: Option<String>,
+    },
+    /// Another dialect, read whole: most of the pool has to be asked in other words.
+    Turn {
+        /// In which dialect.
+        dialect: Dialect,
+        /// What.
+        request: Box<TurnRequest>,
+        /// What has no place in it.
+        dropped: Dropped,
+    },
+}
+
+impl Asked {
+    /// What the client speaks.
+    pub(crate) const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Responses { .. } => Dialect::OpenAiResponses,
+            Self::Turn { dialect, .. } => *dialect,
+        }
+    }
+}
+
+/// A body that was read.
+struct Read {
+    model: ModelName,
+    stream: bool,
+    session: Option<SessionKey>,
+    asked: Asked,
+}
+
+/// Reads the routing fields, and what else the dialect needs.
 ///
 /// # Errors
-/// `InvalidRequest` with the member that is wrong.
-pub async fn decode(authenticated: Authenticated) -> Result<Decoded, Failure> {
+/// `InvalidRequest` with the member that is wrong; `GatewayLoop` for a request that was here before.
+pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Decoded, Failure> {
     let Authenticated { caller, id, route, headers, body } = authenticated;
+    let hops = hops(&headers, instance)?;
     let kind = if is_codex(&headers) { CallerKind::Codex } else { CallerKind::Foreign };
     let body_bytes = body.len();
-    let read = if body_bytes <= INLINE_DECODE_BYTES {
-        responses::decode(body, kind)
+    let Read { model, stream, session, asked } = if body_bytes <= INLINE_DECODE_BYTES {
+        read(route.dialect(), &body, kind)?
     } else {
-        tokio::task::spawn_blocking(move || responses::decode(body, kind))
+        let body = body.clone();
+        tokio::task::spawn_blocking(move || read(route.dialect(), &body, kind))
             .await
-            .map_err(|_| Failure::gateway(FailureKind::Internal, "reading the body failed"))?
+            .map_err(|_| Failure::gateway(FailureKind::Internal, "reading the body failed"))??
     };
-    let decoded = read.map_err(|error| invalid(&error))?;
-    let session = decoded.routing.session.or_else(|| session_from(&headers));
-    let wants_stream = route == Route::CodexResponses || decoded.routing.stream;
+    let session = session.or_else(|| session_from(&headers));
+    let ties = ties(&caller, &asked, &headers);
+    let wants_stream = route == Route::CodexResponses || stream;
     Ok(Decoded {
         id,
         caller,
         route,
         headers,
         kind,
-        model: decoded.routing.model,
+        model,
         session,
         wants_stream,
         body_bytes,
-        body: decoded.body,
-        edits: decoded.edits,
+        body,
+        asked,
+        hops,
+        ties,
     })
+}
+
+fn read(dialect: Dialect, body: &Bytes, caller: CallerKind) -> Result<Read, Failure> {
+    if dialect == Dialect::OpenAiResponses {
+        let responses::Decoded { routing, for_codex } =
+            responses::decode(body.clone(), caller).map_err(|error| invalid(&error))?;
+        let Routing { model, stream, session, previous_response } = routing;
+        let asked = Asked::Responses { for_codex, previous_response };
+        return Ok(Read { model, stream, session, asked });
+    }
+    let turn::Decoded { request, dropped } =
+        codec(dialect).decode_request(body).map_err(|error| bad_turn(&error))?;
+    let model = ModelName::parse(&request.model).map_err(|error| {
+        Failure::client(FailureKind::InvalidRequest, format!("`model`: {error}")).param("model")
+    })?;
+    // Anthropic clients put the conversation into `metadata.user_id`.
+    let session = request.prompt_cache_key.as_deref().or(request.user.as_deref());
+    let session = session.and_then(|key| SessionKey::parse(key).ok());
+    let stream = request.stream;
+    Ok(Read { model, stream, session, asked: Asked::Turn { dialect, request: Box::new(request), dropped } })
+}
+
+/// What ties a request to the account that made something of it.
+fn ties(caller: &Caller, asked: &Asked, headers: &HeaderMap) -> Vec<TieKey> {
+    let hard = |tie, value: Option<&str>| TieKey::new(Tie::Hard(tie), caller.label(), value?);
+    let soft = |tie, value: Option<&str>| TieKey::new(Tie::Soft(tie), caller.label(), value?);
+    let thread = headers.get("thread-id").and_then(|value| value.to_str().ok());
+    let previous = match asked {
+        Asked::Responses { previous_response, .. } => previous_response.as_deref(),
+        Asked::Turn { .. } => None,
+    };
+    [soft(SoftTie::Thread, thread), hard(HardTie::Response, previous)].into_iter().flatten().collect()
+}
+
+/// The failure that a malformed turn is.
+#[must_use]
+pub fn bad_turn(error: &TurnError) -> Failure {
+    Failure::client(FailureKind::InvalidRequest, error.to_string()).answered(gateway_domain::Answer {
+        status: 400,
+        code: None,
+        param: error.param().map(str::to_owned),
+    })
+}
+
+/// The gateways that passed this request on, ours put last. A request that comes back to where it was would go round
+/// for ever.
+fn hops(headers: &HeaderMap, instance: &str) -> Result<Hops, Failure> {
+    let Some(passed) = headers.get(HOPS_HEADER).and_then(|value| value.to_str().ok()) else {
+        return Ok(Hops::default());
+    };
+    let passed: Vec<String> = passed.split(',').map(|hop| hop.trim().to_owned()).collect();
+    if passed.len() >= MAX_HOPS || passed.iter().any(|hop| hop == instance) {
+        return Err(Failure::client(
+            FailureKind::GatewayLoop,
+            "this request already passed this gateway; an account of kind `gateway` leads back to it",
+        ));
+    }
+    Ok(Hops(passed))
 }
 
 fn invalid(error: &RequestError) -> Failure {

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use gateway_domain::{AccountId, Failure, FailureKind, Retry};
+use gateway_domain::{AccountId, AccountKind, Failure, FailureKind, Retry};
 use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_headers};
+use gateway_protocol::turn::AnswerContext;
 use gateway_scheduler::AccountRef;
 use http::HeaderMap;
 
-use super::decode::Decoded;
-use super::first_look::{FirstLook, Opening, first_look};
+use super::decode::{Asked, Decoded};
+use super::event_reader::EventReader;
+use super::first_look::{FirstLook, Opening, first_look, whole};
+use super::outgoing::{Outgoing, Reading, outgoing};
+use super::reader::Reader;
 use super::relay::{Reply, collect, stream};
 use super::schedule::{Scheduled, schedule};
 use super::settle::Settlement;
+use super::turn_reader::{TurnReader, TurnReading};
 use crate::Gateway;
 use crate::keeper::{AccessToken, NoToken};
 use crate::ports::{Continues, ResponseBody, UpstreamRequest, UpstreamResponse};
@@ -119,6 +124,12 @@ fn no_token(gateway: &Gateway, account: &AccountId, error: NoToken) -> Failure {
     Failure::gateway(FailureKind::AccountUnauthorized, error.to_string()).retry(Retry::OtherAccount)
 }
 
+/// The account left the pool, or its proxy is off: it is not sent any other way.
+fn no_way() -> Failure {
+    Failure::gateway(FailureKind::Unreachable, "the account's egress proxy is off or gone")
+        .retry(Retry::OtherAccount)
+}
+
 /// Sends once and waits for the first event.
 async fn send(
     gateway: &Arc<Gateway>,
@@ -128,13 +139,22 @@ async fn send(
     token: &AccessToken,
     settlement: &mut Settlement,
 ) -> Result<Forwarded, Failure> {
+    let to = gateway.destination(account).ok_or_else(no_way)?;
+    let mut hops = decoded.hops.clone();
+    if to.kind == AccountKind::Gateway {
+        hops.0.push(gateway.instance().to_owned());
+    }
+    let Outgoing { endpoint, body, dialect, reading, names, notes } = outgoing(decoded, &to)?;
+    settlement.worded(notes);
     let request = UpstreamRequest {
+        to,
+        endpoint,
         headers: decoded.headers.clone(),
         caller: decoded.kind,
         continues,
-        body: decoded.body.clone(),
+        body,
         access_token: token.token.clone(),
-        workspace_id: gateway.keeper.workspace(account),
+        hops,
     };
     let response = gateway.upstream.respond(request).await?;
     settlement.upstream_answered(response.status.as_u16());
@@ -142,12 +162,44 @@ async fn send(
     if !response.status.is_success() {
         return Err(error_answer(gateway, response).await);
     }
-    let look = first_look(gateway, decoded.route, decoded.wants_stream, response.body, settlement).await;
+    let account = settlement.account_ref();
+    let reader = match reading {
+        Reading::Responses => {
+            Reader::Events(Box::new(EventReader::new(gateway, decoded.route, decoded.wants_stream, account)))
+        }
+        Reading::Along | Reading::Translated | Reading::Whole => {
+            let reading = TurnReading {
+                from: dialect,
+                to: decoded.route.dialect(),
+                wants_stream: decoded.wants_stream,
+                context: answer_context(gateway, decoded),
+                names,
+            };
+            Reader::Turn(Box::new(TurnReader::new(gateway, account, reading)))
+        }
+    };
+    let look = match reading {
+        Reading::Whole => whole(reader, response.body, settlement).await,
+        _ => first_look(reader, response.body, settlement).await,
+    };
     match look {
         FirstLook::Go(opening) => {
             Ok(Forwarded { headers: response.headers, opening: *opening, wants_stream: decoded.wants_stream })
         }
         FirstLook::Failed(failure) => Err(failure),
+    }
+}
+
+/// What an answer's writer must know of the request.
+fn answer_context(gateway: &Gateway, decoded: &Decoded) -> AnswerContext {
+    AnswerContext {
+        model: decoded.model.as_str().to_owned(),
+        fallback_id: decoded.id.as_str().to_owned(),
+        now: u64::try_from(gateway.now().as_secs()).unwrap_or(0),
+        include_usage: match &decoded.asked {
+            Asked::Responses { .. } => true,
+            Asked::Turn { request, .. } => request.include_usage,
+        },
     }
 }
 

@@ -2,18 +2,22 @@
 
 mod authenticate;
 mod decode;
+pub(crate) mod event_reader;
 pub(crate) mod first_look;
 pub(crate) mod forward;
+pub(crate) mod outgoing;
+pub(crate) mod reader;
 pub(crate) mod relay;
 pub(crate) mod schedule;
 pub(crate) mod settle;
+pub(crate) mod turn_reader;
 
 pub use authenticate::{Authenticated, Caller, KEY_PREFIX, authenticate, hash_client_key, identify};
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, bad_turn, decode};
 pub use relay::{RelayStream, Reply, ReplyBody};
 
 use bytes::Bytes;
-use gateway_domain::{RequestId, Timestamp};
+use gateway_domain::{Dialect, RequestId, Timestamp};
 use http::HeaderMap;
 use tokio::time::Instant;
 
@@ -24,6 +28,10 @@ pub enum Route {
     Responses,
     /// `POST /backend-api/codex/responses`: the Codex backend's own route; always events.
     CodexResponses,
+    /// `POST /v1/chat/completions`.
+    ChatCompletions,
+    /// `POST /v1/messages`.
+    Messages,
 }
 
 impl Route {
@@ -33,6 +41,18 @@ impl Route {
         match self {
             Self::Responses => "/v1/responses",
             Self::CodexResponses => "/backend-api/codex/responses",
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Messages => "/v1/messages",
+        }
+    }
+
+    /// What its clients speak.
+    #[must_use]
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::Responses | Self::CodexResponses => Dialect::OpenAiResponses,
+            Self::ChatCompletions => Dialect::OpenAiChat,
+            Self::Messages => Dialect::AnthropicMessages,
         }
     }
 }

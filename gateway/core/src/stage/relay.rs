@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use gateway_domain::{Failure, FailureKind, RequestId, TokenUsage};
-use gateway_protocol::responses::{EventKind, failed_event};
+use gateway_domain::{Failure, FailureKind, RequestId};
 use http::HeaderMap;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::first_look::{EventReader, Opening};
+use super::first_look::Opening;
 use super::forward::Forwarded;
+use super::reader::Reader;
 use super::settle::Settlement;
 use crate::ports::ResponseBody;
 
@@ -43,7 +43,7 @@ pub enum ReplyBody {
 pub struct RelayStream {
     held: Option<Bytes>,
     body: ResponseBody,
-    reader: EventReader,
+    reader: Reader,
     settlement: Option<Settlement>,
     idle: Pin<Box<Sleep>>,
     deadline: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -71,7 +71,7 @@ pub(crate) fn stream(forwarded: Forwarded, settlement: Settlement) -> Reply {
 pub(crate) async fn collect(forwarded: Forwarded, mut settlement: Settlement) -> Result<Reply, Failure> {
     let Forwarded { headers, opening: Opening { mut body, mut reader, .. }, .. } = forwarded;
     let deadline = settlement.gateway().deadline.clone();
-    while reader.terminal().is_none() {
+    while reader.ended().is_none() {
         let chunk = tokio::select! {
             chunk = tokio::time::timeout(STREAM_IDLE, body.next()) => chunk.unwrap_or_else(|_| Some(Err(stalled()))),
             () = deadline.cancelled() => Some(Err(going_down())),
@@ -89,11 +89,12 @@ pub(crate) async fn collect(forwarded: Forwarded, mut settlement: Settlement) ->
         return Err(settlement.fail(failure));
     }
     settlement.first_event();
-    let usage = reader.terminal().and_then(|(_, usage)| usage);
+    let usage = reader.ended().flatten();
+    let response_id = reader.response_id().map(str::to_owned);
     match reader.fold() {
         Some(whole) => {
             let id = settlement.id().clone();
-            settlement.complete(usage);
+            settlement.complete(usage, response_id.as_deref());
             Ok(Reply { id, headers, body: ReplyBody::Whole(whole) })
         }
         None => Err(settlement.fail(Failure::upstream(
@@ -153,31 +154,24 @@ impl RelayStream {
 
     /// The end was seen: settle before the client reads it, because Codex hangs up on it.
     fn settle_if_over(&mut self) {
-        let Some((kind, usage)) = self.reader.terminal() else { return };
+        let Some(usage) = self.reader.ended() else { return };
         let failure = self.reader.failure_now();
         self.done = true;
         let Some(settlement) = self.settlement.take() else { return };
-        settle(settlement, kind, failure, usage);
+        match failure {
+            Some(failure) => drop(settlement.fail_in_stream(failure, usage)),
+            None => settlement.complete(usage, self.reader.response_id()),
+        }
     }
 
     /// The stream cannot go on: its last event says so.
     fn fail(&mut self, failure: Failure) -> Bytes {
         self.done = true;
-        let (response_id, sequence) = self.reader.next_event();
-        let event = failed_event(&failure, response_id, sequence);
+        let event = self.reader.failed(&failure);
         if let Some(settlement) = self.settlement.take() {
             settlement.fail_in_stream(failure, None);
         }
         event
-    }
-}
-
-fn settle(settlement: Settlement, kind: EventKind, failure: Option<Failure>, usage: Option<TokenUsage>) {
-    match (kind, failure) {
-        (EventKind::Failed | EventKind::Error, Some(failure)) => {
-            settlement.fail_in_stream(failure, usage);
-        }
-        _ => settlement.complete(usage),
     }
 }
 

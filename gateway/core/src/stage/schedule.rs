@@ -2,12 +2,14 @@
 //! fails or has no opinion.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gateway_domain::{AccountId, Failure, FailureKind, ModelName, Timestamp};
+use gateway_protocol::responses::CallerKind;
 use gateway_scheduler::{
-    AccountRef, Action, Availability, Ending, Lease, Pool, RankDecision, RankInput, RankingPolicy, Rejection,
-    Roster, validate,
+    AccountRef, Action, Ask, Asked, Ending, HardTie, Lease, Loss, Nobody, Pool, RankDecision, RankInput,
+    RankingPolicy, Rejection, Roster, Surface, Verdict, validate,
 };
 use tokio::time::Instant;
 
@@ -15,13 +17,14 @@ use super::decode::Decoded;
 use super::settle::Settlement;
 use crate::Gateway;
 use crate::decisions::Ranking;
+use crate::waiting::NoPlace;
 
-/// The longest a policy may keep a request waiting, in all.
-pub const MAX_POLICY_WAIT: Duration = Duration::from_secs(10);
 /// How often the question is asked again when every place was taken between the answer and the taking.
 const MAX_RACES: u32 = 3;
 /// What a caller is told to wait when all places are taken.
-const SATURATED_RETRY: Duration = Duration::from_secs(1);
+const SATURATED_RETRY: Duration = Duration::from_secs(5);
+/// Turns that run at once, over all accounts.
+pub const MAX_RUNNING: usize = 8_192;
 
 /// A place on an account. It is given back when this ends, whichever way.
 #[must_use = "dropping it gives the place back at once"]
@@ -46,6 +49,8 @@ impl LeaseGuard {
         if let Some(lease) = self.lease.take() {
             let now = self.gateway.now();
             self.gateway.pool.lock().release(lease, ending, &self.model, now);
+            self.gateway.running.fetch_sub(1, Ordering::Relaxed);
+            self.gateway.waiting.freed(self.account, now);
         }
     }
 }
@@ -67,44 +72,90 @@ pub(crate) struct Scheduled {
     pub(crate) ranking: usize,
 }
 
-/// Chooses an account for the next try.
+/// Chooses an account for the next try; waits for a place when all are taken.
 pub(crate) async fn schedule(
     gateway: &Arc<Gateway>,
     decoded: &Decoded,
     tried: &[AccountRef],
     settlement: &mut Settlement,
 ) -> Result<Scheduled, Failure> {
-    let give_up = Instant::now() + MAX_POLICY_WAIT;
-    let mut races = 0;
+    let give_up = Instant::now() + gateway.queue_wait;
+    let (mut races, mut waited) = (0, false);
     loop {
-        let ranking = Arc::new(rank(gateway, decoded, tried));
+        // Those who wait go first: a newcomer joins them.
+        let queue = !waited && gateway.waiting.count() > 0;
+        if queue || gateway.running.load(Ordering::Relaxed) >= MAX_RUNNING {
+            wait_for_place(gateway, decoded, None, give_up).await?;
+            waited = true;
+            continue;
+        }
+        let Question { asked, ranking } = rank(gateway, decoded, tried);
+        if let Verdict::Lost { tie, why } = asked.verdict {
+            return Err(lost(tie, why));
+        }
         let index = settlement.ranked(ranking.clone());
         match &ranking.decision.action {
             Action::Ranked(order) => {
-                if let Some(scheduled) = take_first_free(gateway, decoded, &ranking, order, index) {
+                if let Some(scheduled) = take_first_free(gateway, decoded, &asked, &ranking, order, index) {
                     return Ok(scheduled);
                 }
                 races += 1;
-                if races == MAX_RACES {
-                    return Err(saturated());
+                if races < MAX_RACES {
+                    continue;
                 }
+                races = 0;
+                wait_for_place(gateway, decoded, must(&asked), give_up).await?;
             }
             Action::WaitMs(ms) => {
                 let wait = Duration::from_millis(u64::from(*ms));
                 if Instant::now() + wait > give_up {
-                    return Err(gateway.with_pool(|pool| nobody(pool, &ranking.input)));
+                    return Err(gateway.with_pool(|pool| nobody(pool, &asked, gateway.now())));
                 }
                 tokio::time::sleep(wait).await;
             }
             Action::Refuse(rejection) => return Err(refused(rejection)),
-            Action::Delegate => return Err(gateway.with_pool(|pool| nobody(pool, &ranking.input))),
+            Action::Delegate => {
+                let now = gateway.now();
+                if gateway.with_pool(|pool| pool.why_nobody(&asked, now)) != Nobody::Busy {
+                    return Err(gateway.with_pool(|pool| nobody(pool, &asked, now)));
+                }
+                wait_for_place(gateway, decoded, must(&asked), give_up).await?;
+            }
         }
+        waited = true;
     }
 }
 
+async fn wait_for_place(
+    gateway: &Gateway,
+    decoded: &Decoded,
+    wants: Option<AccountRef>,
+    give_up: Instant,
+) -> Result<(), Failure> {
+    let turn = gateway.waiting.turn(decoded.caller.label(), wants, gateway.now(), give_up).await;
+    turn.map_err(|no_place| match no_place {
+        NoPlace::Full => saturated("too many requests are waiting for an account"),
+        NoPlace::TooLong => saturated("every account is busy"),
+    })
+}
+
+const fn must(asked: &Asked) -> Option<AccountRef> {
+    match asked.verdict {
+        Verdict::Must { owner, .. } => Some(owner),
+        Verdict::Free | Verdict::Prefers { .. } | Verdict::Lost { .. } => None,
+    }
+}
+
+/// One question and its answer.
+struct Question {
+    asked: Asked,
+    ranking: Arc<Ranking>,
+}
+
 /// Asks the policy; the built-in ranking when it fails or delegates.
-fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Ranking {
-    let (input, roster) = question(gateway, decoded, tried);
+fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Question {
+    let (asked, roster) = question(gateway, decoded, tried);
+    let input = asked.input.clone();
     let policy = gateway.policy();
     let begun = Instant::now();
     let (decision, fallback) = ask(&*policy, &*gateway.builtin, &roster, &input);
@@ -121,23 +172,30 @@ fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Ranking {
         fallback: ranking.fallback,
         took: ranking.took,
     });
-    ranking
+    Question { asked, ranking: Arc::new(ranking) }
 }
 
-fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Arc<RankInput>, Arc<Roster>) {
+fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Asked, Arc<Roster>) {
     let info = gateway_scheduler::RequestInfo {
         request_id: decoded.id.clone(),
         client: decoded.caller.label().to_owned(),
         session: decoded.session.clone(),
         model: decoded.model.clone(),
+        surface: match decoded.kind {
+            CallerKind::Codex => Surface::Cli,
+            CallerKind::Foreign => Surface::Api,
+        },
         streaming: decoded.wants_stream,
         body_bytes: u32::try_from(decoded.body_bytes).unwrap_or(u32::MAX),
         attempt: u32::try_from(tried.len()).unwrap_or(u32::MAX),
     };
-    let (seed, now) = (gateway.next_seed(), gateway.now());
+    let mut wanted = Ask::new(info, gateway.next_seed());
+    wanted.ties.clone_from(&decoded.ties);
+    tried.clone_into(&mut wanted.tried);
+    let now = gateway.now();
     let mut pool = gateway.pool.lock();
-    let input = pool.question(info, tried.to_vec(), seed, now);
-    (Arc::new(input), pool.roster().clone())
+    let asked = pool.ask(wanted, now);
+    (asked, pool.roster().clone())
 }
 
 fn ask(
@@ -169,17 +227,21 @@ fn ask(
 fn take_first_free(
     gateway: &Arc<Gateway>,
     decoded: &Decoded,
+    asked: &Asked,
     ranking: &Ranking,
     order: &[AccountRef],
     index: usize,
 ) -> Option<Scheduled> {
     let now = gateway.now();
     let mut pool = gateway.pool.lock();
-    let (account, lease) = order.iter().find_map(|account| {
-        Some((*account, pool.lease(*account, decoded.session.as_ref(), ranking.input.seq, now)?))
-    })?;
-    let profile = pool.slot(account)?.profile.clone();
+    let (account, lease) =
+        order.iter().find_map(|account| Some((*account, pool.take(*account, &asked.standing, now)?)))?;
+    let (id, label) = {
+        let profile = &pool.slot(account)?.profile;
+        (profile.id.clone(), Arc::from(profile.label.as_str()))
+    };
     drop(pool);
+    gateway.running.fetch_add(1, Ordering::Relaxed);
     let affine = ranking.input.candidates.iter().any(|one| one.account == account && one.session_affine);
     Some(Scheduled {
         lease: LeaseGuard {
@@ -188,16 +250,43 @@ fn take_first_free(
             account,
             model: decoded.model.clone(),
         },
-        account: profile.id,
-        account_name: Arc::from(profile.label),
+        account: id,
+        account_name: label,
         affine,
         ranking: index,
     })
 }
 
-fn saturated() -> Failure {
-    Failure::gateway(FailureKind::Saturated, "every account is busy; try again in a moment")
+fn saturated(why: &str) -> Failure {
+    Failure::gateway(FailureKind::Saturated, format!("{why}; try again in a moment"))
         .after(Some(SATURATED_RETRY))
+}
+
+/// Only one account could have gone on, and it cannot: clients that know the code send their history again.
+fn lost(tie: HardTie, why: Loss) -> Failure {
+    let what = match tie {
+        HardTie::Response => "the earlier response",
+        HardTie::Conversation => "the conversation",
+        HardTie::TurnState => "the turn's state",
+        HardTie::Reasoning => "the encrypted reasoning",
+        HardTie::File => "the file",
+    };
+    let why = match why {
+        Loss::Removed => "was removed",
+        Loss::Paused => "is paused",
+        Loss::SignInNeeded => "must be signed in again",
+        Loss::NoWay => "cannot be reached through its proxy",
+        Loss::Cooling { .. } => "is cooling down",
+        Loss::NotServing => "may not serve this request",
+        Loss::Torn => "is not the only one that this request is bound to",
+    };
+    let message = format!("the account that holds {what} {why}; send the whole conversation again");
+    let param = matches!(tie, HardTie::Response).then(|| "previous_response_id".to_owned());
+    Failure::gateway(FailureKind::Refused, message).answered(gateway_domain::Answer {
+        status: 400,
+        code: Some("previous_response_not_found".to_owned()),
+        param,
+    })
 }
 
 fn refused(rejection: &Rejection) -> Failure {
@@ -211,38 +300,42 @@ fn refused(rejection: &Rejection) -> Failure {
 }
 
 /// Why nobody can serve a request now, in the words that its caller can act on.
-fn nobody(pool: &Pool, input: &RankInput) -> Failure {
-    let (model, now) = (&input.info.model, input.now);
-    let mut active = pool.members().filter(|slot| slot.availability == Availability::Active).peekable();
-    if active.peek().is_none() {
-        return Failure::gateway(
+fn nobody(pool: &Pool, asked: &Asked, now: Timestamp) -> Failure {
+    let model = &asked.input.info.model;
+    match pool.why_nobody(asked, now) {
+        Nobody::Empty => Failure::gateway(
             FailureKind::NoAccount,
             "no account can serve requests: add one or sign in again (dashboard, or `switchyard account import`)",
-        );
+        ),
+        Nobody::NotServed => {
+            let message =
+                format!("no account may serve `{model}`; see what the accounts are allowed to serve");
+            Failure::gateway(FailureKind::ModelNotSupported, message).param("model")
+        }
+        Nobody::ModelNotSupported => {
+            let message = format!("no account can use the model `{model}`");
+            Failure::upstream(FailureKind::ModelNotSupported, message).param("model")
+        }
+        Nobody::Busy => saturated("every account is busy"),
+        Nobody::AllTried => {
+            let message = "every account that could serve this has failed it";
+            Failure::gateway(FailureKind::AllCooling, message).after(Some(SATURATED_RETRY))
+        }
+        Nobody::Exhausted { until } => cooling(FailureKind::QuotaExhausted, until, now),
+        Nobody::Cooling { until } => cooling(FailureKind::AllCooling, until, now),
     }
-    let causes: Option<Vec<FailureKind>> =
-        active.map(|slot| slot.cooldown_at(Some(model), now).map(|cooldown| cooldown.cause)).collect();
-    let Some(causes) = causes else { return saturated() };
-    if causes.iter().all(|cause| *cause == FailureKind::ModelNotSupported) {
-        return Failure::upstream(
-            FailureKind::ModelNotSupported,
-            format!("no account can use the model `{model}`"),
-        )
-        .param("model");
-    }
-    let until = pool.earliest_return(model, now);
-    let wait = until.map(|until| Duration::from_millis(now.millis_until(until).max(1)));
-    let exhausted = causes.iter().all(|cause| *cause == FailureKind::QuotaExhausted);
-    let kind = if exhausted { FailureKind::QuotaExhausted } else { FailureKind::AllCooling };
-    let message = format!("all accounts are cooling down; the first one is back {}", in_words(wait));
-    Failure::gateway(kind, message).after(wait).resets_at(until.filter(|until: &Timestamp| *until > now))
 }
 
-fn in_words(wait: Option<Duration>) -> String {
-    match wait.map(|wait| wait.as_secs()) {
-        None => "later".to_owned(),
-        Some(secs @ 0..120) => format!("in {} s", secs.max(1)),
-        Some(secs @ 120..7_200) => format!("in {} min", secs / 60),
-        Some(secs) => format!("in {} h {} min", secs / 3600, secs % 3600 / 60),
+fn cooling(kind: FailureKind, until: Timestamp, now: Timestamp) -> Failure {
+    let wait = Duration::from_millis(now.millis_until(until).max(1));
+    let message = format!("all accounts are cooling down; the first one is back {}", in_words(wait));
+    Failure::gateway(kind, message).after(Some(wait)).resets_at(Some(until).filter(|until| *until > now))
+}
+
+fn in_words(wait: Duration) -> String {
+    match wait.as_secs() {
+        secs @ 0..120 => format!("in {} s", secs.max(1)),
+        secs @ 120..7_200 => format!("in {} min", secs / 60),
+        secs => format!("in {} h {} min", secs / 3600, secs % 3600 / 60),
     }
 }

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_domain::{AccountId, Failure, FailureKind, Origin, RequestId, Timestamp, TokenUsage};
-use gateway_scheduler::Ending;
+use gateway_domain::{
+    AccountId, AccountKind, Dialect, Failure, FailureKind, Origin, RequestId, Timestamp, TokenUsage,
+};
+use gateway_scheduler::{Ending, HardTie, Tie, TieKey};
 use tokio::time::Instant;
 
 use super::decode::Decoded;
@@ -68,7 +70,6 @@ impl Settlement {
             state.model = Arc::from(decoded.model.as_str());
             state.session.clone_from(&decoded.session);
             state.streaming = decoded.wants_stream;
-            state.edits.clone_from(&decoded.edits);
         });
     }
 
@@ -102,6 +103,13 @@ impl Settlement {
         };
         self.decision.update(|state| state.attempts.push(attempt));
         self.attempt = Some(RunningAttempt { started: now, lease: Some(scheduled.lease) });
+    }
+
+    /// The request was put into the account's words; what was changed is noted.
+    pub(crate) fn worded(&self, notes: Vec<std::borrow::Cow<'static, str>>) {
+        if !notes.is_empty() {
+            self.decision.update(|state| state.edits = notes);
+        }
     }
 
     /// The upstream answered with this status.
@@ -146,10 +154,31 @@ impl Settlement {
     }
 
     /// The answer was delivered.
-    pub(crate) fn complete(mut self, usage: Option<TokenUsage>) {
+    pub(crate) fn complete(mut self, usage: Option<TokenUsage>, response_id: Option<&str>) {
+        if let Some(response_id) = response_id {
+            self.learn(response_id);
+        }
         let first_event_ms = self.first_event.map(millis);
         self.end_attempt(Outcome::Completed, Ending::Served { first_event_ms, usage });
         self.settle(Outcome::Completed, 200, usage, None);
+    }
+
+    /// Only the account that made a stored response can go on from it. The Codex backend stores none.
+    fn learn(&self, response_id: &str) {
+        let Some(lease) = self.attempt.as_ref().and_then(|attempt| attempt.lease.as_ref()) else { return };
+        let (account, client) = self
+            .decision
+            .update(|state| (state.attempts.last().map(|one| one.account.clone()), state.client.clone()));
+        let kind = account.and_then(|id| self.gateway.destination(&id)).map(|to| to.kind);
+        if self.route.dialect() != Dialect::OpenAiResponses
+            || kind.is_none_or(|kind| kind == AccountKind::Codex)
+        {
+            return;
+        }
+        if let Some(key) = TieKey::new(Tie::Hard(HardTie::Response), &client, response_id) {
+            let now = self.gateway.now();
+            self.gateway.pool.lock().learn(lease.account(), &[key], now);
+        }
     }
 
     /// The request failed; the failure comes back for the client.

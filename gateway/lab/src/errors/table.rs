@@ -3,7 +3,7 @@
 
 use super::{ErrorBody, ErrorPlace};
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 pub(crate) const RATE_LIMIT_EXCEEDED: ErrorBody = row(
     "rate_limit_exceeded",
@@ -83,7 +83,7 @@ pub(crate) const UNSUPPORTED_GRANT: ErrorBody = row(
     400,
     ErrorPlace::Token,
     JSON,
-    r#"{"error":"unsupported_grant_type","error_description":"Only refresh_token is supported."}"#,
+    r#"{"error":"unsupported_grant_type","error_description":"Only refresh_token and authorization_code are supported."}"#,
 );
 
 /// Every error answer the lab can give on request.
@@ -191,7 +191,7 @@ pub const FAILED_EVENTS: &[(&str, &str)] = &[
     ("token_expired", "Provided authentication token is expired."),
 ];
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     status: u16,
     place: ErrorPlace,
@@ -202,7 +202,7 @@ const fn row(
 }
 
 impl ErrorBody {
-    const fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
+    pub(super) const fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
         Self { headers, ..self }
     }
 }

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
 use super::backend;
+use crate::dialect::Dialect;
 use crate::events::{self, Frame, Usage};
 use crate::exchange::{Answer, AnswerBody, Arrived};
 use crate::lab::Lab;
@@ -95,7 +96,8 @@ fn stream(lab: &Lab, arrived: &Arrived, account: usize, request: &Map<String, Va
         status: StatusCode::OK,
         headers: HeaderMap::new(),
         body: AnswerBody::Turn {
-            account,
+            account: Some(account),
+            dialect: Dialect::Responses,
             events: events::render(&frame, &turn),
             pause: turn.pause,
             response_id: frame.response_id(),
@@ -108,7 +110,7 @@ fn stream(lab: &Lab, arrived: &Arrived, account: usize, request: &Map<String, Va
 }
 
 impl Answer {
-    fn with_event_stream(mut self) -> Self {
+    pub(super) fn with_event_stream(mut self) -> Self {
         let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
         self.headers.insert(header::CONTENT_TYPE, kind);
         self.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -117,7 +119,7 @@ impl Answer {
 }
 
 /// The tier the terminal event reports: what the lab grants is what was asked, or the default.
-fn granted_tier(asked: Option<&str>) -> &str {
+pub(super) fn granted_tier(asked: Option<&str>) -> &str {
     match asked {
         None | Some("auto") => "default",
         Some(tier) => tier,

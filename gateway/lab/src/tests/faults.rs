@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::exchange::Abandon;
-use crate::{ERROR_BODIES, ErrorPlace, FAILED_EVENTS, Fault, FaultRule, Route, Stall};
+use crate::{API_ERROR_BODIES, ERROR_BODIES, ErrorPlace, FAILED_EVENTS, Fault, FaultRule, Route, Stall};
 
 fn on_turns(fault: Fault) -> FaultRule {
     FaultRule::new(fault).on(Route::Responses)
@@ -16,12 +16,18 @@ async fn faulty(fault: Fault) -> Bytes {
 
 #[tokio::test]
 async fn every_row_of_the_table_can_be_given() {
-    for row in ERROR_BODIES {
+    for row in ERROR_BODIES.iter().chain(API_ERROR_BODIES) {
         let lab = lab();
         lab.script(FaultRule::new(*row));
         let response = match row.place {
             ErrorPlace::Backend => turn(&lab, 0, &say("x")).await,
             ErrorPlace::Token => call(&lab, Request::post("/oauth/token").body(Body::empty()).unwrap()).await,
+            ErrorPlace::OpenAi => {
+                call(&lab, Request::post("/v1/responses").body(Body::empty()).unwrap()).await
+            }
+            ErrorPlace::Anthropic => {
+                call(&lab, Request::post("/v1/messages").body(Body::empty()).unwrap()).await
+            }
         };
         assert_eq!(response.status().as_u16(), row.status, "{}", row.name);
         for (name, value) in row.headers {

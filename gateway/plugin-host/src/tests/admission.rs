@@ -44,41 +44,61 @@ fn a_truncated_component_is_refused_wherever_it_was_cut() {
     assert!(harmless <= 2 && cut_inside > tried * 9 / 10, "{harmless} and {cut_inside} of {tried}");
 }
 
+/// A component that names the exports of a scheduler but has nothing in them.
+fn hollow(inside: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component {inside} (instance $nothing)
+             (export "switchyard:plugin/lifecycle@0.1.0" (instance $nothing))
+             (export "switchyard:plugin/scheduling@0.1.0" (instance $nothing)))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
 #[test]
 fn a_forbidden_import_is_named() {
-    let reaching_out = wat::parse_str(
-        r#"(component
-             (import "wasi:cli/environment@0.2.0" (instance (export "get" (func))))
-             (import "open-file" (func)))"#,
-    )
-    .unwrap();
-    assert_refused(&reaching_out, Step::Imports, "`wasi:cli/environment@0.2.0`, `open-file`");
+    let reaching_out = hollow(
+        r#"(import "wasi:cli/environment@0.2.0" (instance (export "get" (func)))) (import "open-file" (func))"#,
+    );
+    assert_refused(&reaching_out, Step::Imports, "`wasi:cli/environment@0.2.0`, which no plugin has");
+    assert_refused(&reaching_out, Step::Imports, "`open-file`");
 }
 
 #[test]
 fn imports_of_what_is_nested_inside_are_its_own_business() {
-    let nested = wat::parse_str(
-        r#"(component (component (import "inner" (func))) (core module (import "x" "y" (func))))"#,
-    )
-    .unwrap();
-    assert_refused(&nested, Step::Instantiate, "switchyard:plugin/");
+    let nested = hollow(r#"(component (import "inner" (func))) (core module (import "x" "y" (func)))"#);
+    assert_refused(&nested, Step::Instantiate, "describe");
 }
 
 #[test]
-fn a_component_without_the_hook_is_told_which_export_is_missing() {
-    assert_refused(&wat::parse_str("(component)").unwrap(), Step::Instantiate, "switchyard:plugin/");
+fn exports_must_be_those_of_a_contract_that_is_spoken() {
+    let nothing = wat::parse_str("(component)").unwrap();
+    assert_refused(&nothing, Step::Contract, "does not export `switchyard:plugin/lifecycle`");
+    let hookless =
+        wat::parse_str(r#"(component (instance $n) (export "switchyard:plugin/lifecycle@0.1.0" (instance $n)))"#);
+    assert_refused(&hookless.unwrap(), Step::Contract, "no hook");
+    assert_refused(&hollow_of("0.2.0"), Step::Contract, "0.2.0; this gateway speaks 0.1.x");
+    assert_refused(&hollow_of("0.1.7"), Step::Instantiate, "describe");
+}
+
+fn hollow_of(version: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component (instance $n) (export "switchyard:plugin/lifecycle@{version}" (instance $n))
+             (export "switchyard:plugin/scheduling@{version}" (instance $n)))"#
+    );
+    wat::parse_str(text).unwrap()
 }
 
 #[test]
 fn features_that_are_not_lent_do_not_compile() {
-    let two_memories = wat::parse_str("(component (core module (memory 1) (memory 1)))").unwrap();
-    assert_refused(&two_memories, Step::Compile, "multi");
+    assert_refused(&hollow("(core module (memory 1) (memory 1))"), Step::Compile, "multi");
 }
 
 #[test]
-fn hooks_must_be_the_ones_it_exports() {
+fn hooks_must_be_ones_it_exports() {
     let boastful = Hostile { hooks: "\\03", ..SLEEPING };
-    assert_refused(&boastful.component(), Step::Describe, "exactly the hook it exports");
+    assert_refused(&boastful.component(), Step::Describe, "map-model but does not export `model-mapping`");
+    let idle = Hostile { hooks: "\\00", ..SLEEPING };
+    assert_refused(&idle.component(), Step::Describe, "no hook");
 }
 
 #[test]
@@ -108,10 +128,10 @@ fn a_plugin_that_remembers_requests_is_not_deterministic() {
 }
 
 #[test]
-fn configuration_it_does_not_know_is_refused_by_the_plugin() {
+fn configuration_it_does_not_know_is_refused_by_its_schema() {
     let error = refused(&shipped("headroom"), r#"{"speed":11}"#);
-    assert_eq!(error.step, Step::Init);
-    assert!(error.message.contains("takes no configuration"), "{error}");
+    assert_eq!(error.step, Step::Config);
+    assert!(error.message.contains("`/speed` is not known"), "{error}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_domain::{AccountId, ModelName, RequestId, Timestamp};
-use gateway_scheduler::{AccountProfile, AccountRef, Candidate, Health, RankInput, RequestInfo, Roster};
+use gateway_core::hooks::RequestContext;
+use gateway_domain::{AccountId, Dialect, ModelName, RequestId, Timestamp};
+use gateway_scheduler::{AccountProfile, AccountRef, Candidate, RankInput, RequestInfo, Roster, Surface};
 use wit_component::{ComponentEncoder, StringEncoding};
 
 /// The component as `cargo xtask build` left it.
@@ -34,19 +35,60 @@ impl Hostile {
     }
 
     pub(super) fn component(&self) -> Vec<u8> {
-        let mut module = self.module();
-        let mut resolve = wit_parser::Resolve::default();
-        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
-        let (package, _) = resolve.push_dir(wit).unwrap();
-        let world = resolve.select_world(&[package], Some("scheduler")).unwrap();
-        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
-            .unwrap();
-        ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
+        encode(self.module(), "scheduler")
     }
 }
 
+/// What can be varied about the hostile filter.
+#[derive(Clone, Copy)]
+pub(super) struct HostileFilter {
+    pub(super) imports: &'static str,
+    pub(super) view: &'static str,
+    pub(super) init: &'static str,
+    pub(super) otherwise: &'static str,
+}
+
+/// Passes everything unless a seed asks for harm.
+pub(super) const PASSING: HostileFilter =
+    HostileFilter { imports: "", view: "\\01", init: "", otherwise: "(i32.const 256)" };
+
+impl HostileFilter {
+    pub(super) fn component(&self) -> Vec<u8> {
+        let text = include_str!("filter.wat")
+            .replace("%IMPORTS%", self.imports)
+            .replace("%VIEW%", self.view)
+            .replace("%INIT%", self.init)
+            .replace("%OTHERWISE%", self.otherwise);
+        encode(wat::parse_str(text).unwrap(), "prompt-filter")
+    }
+}
+
+fn encode(mut module: Vec<u8>, world: &str) -> Vec<u8> {
+    let mut resolve = wit_parser::Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let (package, _) = resolve.push_dir(wit).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .unwrap();
+    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
+}
+
+/// The facts about a request whose seed asks for harm.
+pub(super) fn context(seed: u64) -> Arc<RequestContext> {
+    let (_, input) = ask(seed, 1);
+    Arc::new(RequestContext {
+        info: input.info.clone(),
+        now: input.now,
+        seed,
+        dialect: Dialect::OpenAiChat,
+        reasoning_effort: None,
+        max_output_tokens: Some(100),
+        headers: vec![("x-team".to_owned(), "red".to_owned())],
+    })
+}
+
 /// Two healthy accounts and a seed, which is what the hostile scheduler looks at.
-pub(super) fn ask(seed: u64, generation: u64) -> (Arc<Roster>, Arc<RankInput>) {
+pub(crate) fn ask(seed: u64, generation: u64) -> (Arc<Roster>, Arc<RankInput>) {
     let profile = |account| AccountProfile {
         account: AccountRef(account),
         id: AccountId::parse("acc_test").unwrap(),
@@ -55,23 +97,13 @@ pub(super) fn ask(seed: u64, generation: u64) -> (Arc<Roster>, Arc<RankInput>) {
         plan: "pro".to_owned(),
         weight: 1.0,
         max_concurrency: 4,
+        groups: vec!["work".to_owned()],
+        tags: Vec::new(),
     };
     let candidate = |account: u32| Candidate {
-        account: AccountRef(account),
-        health: Health::Healthy,
-        in_flight: 0,
         max_concurrency: 4,
         short_window_used: 0.25 * f64::from(account + 1),
-        long_window_used: f64::NAN,
-        short_window_resets_in_ms: 0,
-        long_window_resets_in_ms: 0,
-        cooldown_ms: 0,
-        ttft_ewma_ms: f64::NAN,
-        error_rate_ewma: 0.0,
-        session_affine: false,
-        idle_ms: u64::MAX,
-        last_picked_seq: 0,
-        weight: 1.0,
+        ..Candidate::new(AccountRef(account))
     };
     let input = RankInput {
         info: RequestInfo {
@@ -79,6 +111,7 @@ pub(super) fn ask(seed: u64, generation: u64) -> (Arc<Roster>, Arc<RankInput>) {
             client: "local".to_owned(),
             session: None,
             model: ModelName::parse("gpt-5").unwrap(),
+            surface: Surface::Api,
             streaming: false,
             body_bytes: 0,
             attempt: 0,

@@ -1,7 +1,7 @@
 ;; A scheduler that does whatever the request's seed says, and mostly harm. The core module behind a component;
 ;; %HOOKS%, %INIT% and %OTHERWISE% are filled in by hostile.rs.
 ;;
-;; Offsets follow the canonical ABI of wit/scheduling.wit: in a rank-request `seed` is at 56; in a decision the
+;; Offsets follow the canonical ABI of wit/scheduling.wit: in a rank-request `seed` is at 48; in a decision the
 ;; action's tag is at 0, its payload at 4, the scores at 32 and the reason at 40.
 (module
   (memory (export "memory") 4)
@@ -50,7 +50,7 @@
     (call $forget)
     (global.set $asked (i32.add (global.get $asked) (i32.const 1)))
     (memory.fill (i32.const 256) (i32.const 0) (i32.const 48))
-    (local.set $seed (i64.load offset=56 (local.get $request)))
+    (local.set $seed (i64.load offset=48 (local.get $request)))
 
     ;; 100: never ends
     (if (i64.eq (local.get $seed) (i64.const 100)) (then (loop $forever (br $forever))))

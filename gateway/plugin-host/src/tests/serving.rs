@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use gateway_scheduler::{Action, PolicyError, RankingPolicy as _};
 
 use super::fixtures::{SLEEPING, ask};
-use crate::{Limits, PluginHost, WasmPolicy};
+use crate::{Limits, PluginHost, Plugin};
 
-fn load(limits: Limits) -> WasmPolicy {
+fn load(limits: Limits) -> Plugin {
     PluginHost::new().unwrap().with_limits(limits).load("hostile", &SLEEPING.component(), "").unwrap()
 }
 
@@ -18,7 +18,7 @@ fn patient() -> Limits {
 }
 
 #[track_caller]
-fn answer(policy: &WasmPolicy, seed: u64) -> Result<Action, PolicyError> {
+fn answer(policy: &Plugin, seed: u64) -> Result<Action, PolicyError> {
     let (roster, input) = ask(seed, 1);
     policy.rank(&roster, &input).map(|decision| decision.action)
 }
@@ -44,7 +44,7 @@ fn without_the_pool_the_same_limits_hold() {
 }
 
 #[track_caller]
-fn assert_harmless(policy: &WasmPolicy) {
+fn assert_harmless(policy: &Plugin) {
     let cases = [
         (101, "failed", "unreachable"),
         (102, "failed", "more than its 16 MiB of memory"),

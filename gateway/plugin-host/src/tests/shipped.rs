@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use gateway_scheduler::corpus::Corpus;
-use gateway_scheduler::{BuiltIn, PolicyLanguage, RankDecision, RankingPolicy as _};
+use gateway_scheduler::{BuiltIn, PolicyLanguage, RankDecision, RankingPolicy};
 
 use super::fixtures::shipped;
-use crate::{Allocator, Limits, PluginHost, WasmPolicy};
+use crate::{Allocator, Limits, PluginHost, Plugin};
 
 /// Deadlines are the subject elsewhere; a busy machine must not decide here.
-fn headroom() -> WasmPolicy {
+fn headroom() -> Plugin {
     let limits = Limits { deadline: Duration::from_secs(5), ..Limits::default() };
     PluginHost::new().unwrap().with_limits(limits).load("headroom", &shipped("headroom"), "").unwrap()
 }
@@ -24,8 +24,8 @@ fn it_says_who_it_is() {
     assert_eq!(policy.metadata().name, "headroom");
     assert_eq!(policy.metadata().version, env!("CARGO_PKG_VERSION"));
     assert!(policy.metadata().deterministic);
-    assert_eq!(policy.version().language, PolicyLanguage::Wasm);
-    assert_eq!(policy.version().digest.len(), 16);
+    assert_eq!(RankingPolicy::version(&policy).language, PolicyLanguage::Wasm);
+    assert_eq!(RankingPolicy::version(&policy).digest.len(), 16);
     let manifest = include_str!("../../../../plugins/headroom/plugin.toml");
     assert!(
         manifest.contains(&format!("summary = \"{}\"", policy.metadata().summary)),

@@ -59,12 +59,55 @@ fn nothing_grows_without_end() {
         ("let list = [1]; loop { list += list; }", "too large"),
         ("let list = [1]; list.pad(1000000000, 1);", "too large"),
         ("let list = []; loop { list.push(list); }", "too large"),
+        ("let list = [1]; loop { list = [list, list]; }", "too large"),
+        ("let map = #{ a: 1 }; let n = 0; loop { n += 1; map = #{ a: map, b: map }; }", "too large"),
+        (
+            "let text = \"a\"; for n in 0..13 { text += text; } let copy = text; text.replace(\"a\", copy);",
+            "too large",
+        ),
+        (
+            "let text = \"a\"; for n in 0..13 { text += text; } let copy = text; text.replace('a', copy);",
+            "too large",
+        ),
+        ("let text = \"a\"; for n in 0..13 { text += text; } `${text}${text}${text}`", "too large"),
+        (
+            "let text = \"a\"; for n in 0..13 { text += text; } let list = []; list.pad(4000, text);",
+            "too large",
+        ),
     ] {
         let error = in_service_by(&host, body).unwrap_err();
         assert!(
             matches!(&error, PolicyError::Failed(why) if why.to_lowercase().contains(because)),
             "{body}: {error}"
         );
+    }
+}
+
+/// Sorting, hashing and drawing five hundred accounts again and again: the clock is read by what was walked.
+#[test]
+fn slow_native_words_are_stopped_in_time() {
+    for body in [
+        "loop { all.sticky(\"x\"); }",
+        "loop { all.weighted(all.weight, 1); all.two_choices(all.load, 2); }",
+        "loop { all.sorted_by([all.load, all.weight, all.capacity, all.cost, all.short_window_used]); }",
+        "let list = []; for i in 0..4000 { list.push((i * 7919) % 4001); } loop { let copy = list; copy.sort(); }",
+        "let text = \"a\"; for n in 0..13 { text += text; } loop { text.split(\"aaaa\"); }",
+        "let text = \"a\"; for n in 0..13 { text += text; } loop { text.index_of(text + \"b\"); }",
+        "let list = []; list.pad(4000, 1); loop { list.dedup(); list.pad(4000, 2); list.reverse(); }",
+    ] {
+        let source = format!(
+            "fn rank(request) {{ let all = request.candidates; if request.client == \"victim\" {{ {body} }} all }}"
+        );
+        let policy = RhaiHost::new().load("slow", &source).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let (roster, input) = Corpus::new(3).unwrap().question(500);
+        let mut input = (*input).clone();
+        input.info.client = "victim".to_owned();
+        let started = Instant::now();
+        let answer = policy.rank(&roster, &input.into());
+        let took = started.elapsed();
+        assert!(matches!(answer, Err(PolicyError::TimedOut(_))), "{body}: {answer:?}");
+        // 5 ms are allowed; the rest is for a debug build on a busy machine.
+        assert!(took < Duration::from_secs(1), "{took:?} for {body}");
     }
 }
 
@@ -88,12 +131,10 @@ fn nothing_outside_is_within_reach() {
         let error = refused(&format!("fn rank(request) {{ {body}; }}"));
         assert!(error.kind == ScriptErrorKind::Runtime && error.message.contains(because), "{body}: {error}");
     }
-    for body in ["eval(\"1\")", "import \"x\" as y"] {
-        assert_eq!(
-            refused(&format!("fn rank(request) {{ {body}; }}")).kind,
-            ScriptErrorKind::Syntax,
-            "{body}"
-        );
+    for (body, kind) in
+        [("eval(\"1\")", ScriptErrorKind::Syntax), ("import \"x\" as y", ScriptErrorKind::Import)]
+    {
+        assert_eq!(refused(&format!("fn rank(request) {{ {body}; }}")).kind, kind, "{body}");
     }
 }
 

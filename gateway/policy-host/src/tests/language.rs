@@ -4,33 +4,41 @@ use std::time::Duration;
 
 use gateway_scheduler::{Action, RankDecision, RankingPolicy as _};
 
-use super::question::Question;
 use crate::RhaiHost;
+use crate::case::Question;
 
 const ACCOUNTS: &str = r#"{
   "request": {"session": "s", "seq": 7, "seed": 5},
   "accounts": [
-    {"label": "a", "plan": "plus", "in_flight": 3, "short_window_used": 0.9, "long_window_used": 0.2},
-    {"label": "b", "plan": "pro", "in_flight": 1, "short_window_used": 0.5, "long_window_used": 1.0},
-    {"label": "c", "plan": "pro", "health": "degraded", "in_flight": 4, "session_affine": true},
+    {"label": "a", "plan": "plus", "in_flight": 3, "short_window_used": 0.9, "long_window_used": 0.2,
+     "groups": ["team"], "tags": ["old", "eu"], "capacity": 1.0, "cost": 2.0, "move_price": 0.5},
+    {"label": "b", "plan": "pro", "in_flight": 1, "short_window_used": 0.5, "long_window_used": 1.0,
+     "preference": "preserve", "priority": -1.5},
+    {"label": "c", "plan": "pro", "health": "degraded", "in_flight": 4, "session_affine": true, "tags": "eu",
+     "health_score": 60, "pinned": true},
     {"label": "d", "plan": "team", "provider": "openai", "health": "cooling", "short_window_used": 0.1,
-     "ttft_ewma_ms": 800, "weight": 2.0, "last_picked_seq": 3}
+     "ttft_ewma_ms": 800, "weight": 2.0, "last_picked_seq": 3, "preference": "burn-first", "capacity": 6.7}
   ],
   "tried": ["b"]
 }"#;
 
-fn decide(source: &str) -> RankDecision {
-    let question: Question = serde_json::from_str(ACCOUNTS).unwrap();
+/// The four accounts that every word is tried on.
+fn question() -> Question {
+    let map = rhai::Engine::new_raw().parse_json(ACCOUNTS, true).unwrap();
+    Question::from_map(&map).unwrap()
+}
+
+pub(super) fn decide(source: &str) -> RankDecision {
+    let question = question();
     let host = RhaiHost::new().with_deadline(Duration::from_secs(5));
     let policy = host.load("words", source).unwrap_or_else(|error| panic!("{error}: {source}"));
-    let (roster, input) = question.parts();
-    policy.rank(&roster, &input).unwrap_or_else(|error| panic!("{error}: {source}"))
+    policy.rank(&question.roster, &question.input).unwrap_or_else(|error| panic!("{error}: {source}"))
 }
 
 /// The order of the list that `expression` over `all` makes, as one word.
 #[track_caller]
-fn assert_order(expression: &str, order: &str) {
-    let question: Question = serde_json::from_str(ACCOUNTS).unwrap();
+pub(super) fn assert_order(expression: &str, order: &str) {
+    let question = question();
     let decision = decide(&format!("fn rank(request) {{ let all = request.candidates; {expression} }}"));
     assert_eq!(question.order(&decision).concat(), order, "{expression}");
 }
@@ -38,7 +46,7 @@ fn assert_order(expression: &str, order: &str) {
 /// What `expression` over `all` and `request` evaluates to, as text. The trial sees other accounts, so what
 /// needs these four runs only for them.
 #[track_caller]
-fn assert_value(expression: &str, value: &str) {
+pub(super) fn assert_value(expression: &str, value: &str) {
     let source = format!(
         "fn rank(request) {{ let all = request.candidates; let value = if request.session == \"s\" {{ \
          {expression} }} else {{ () }}; delegate().because(`${{value}}`) }}"
@@ -206,13 +214,21 @@ fn the_examples_in_the_readme_work() {
     let readme = include_str!("../../../../policies/README.md");
     let examples: Vec<&str> =
         readme.split("```rhai\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(examples.len(), 2);
-    for example in examples {
-        let whole = if example.contains("fn rank") {
-            example.to_owned()
-        } else {
-            format!("fn rank(request) {{ {example} }}")
-        };
-        assert!(matches!(decide(&whole).action, Action::Ranked(_)), "{example}");
+    let [whole, fragment, test] = examples.as_slice() else { panic!("{} examples", examples.len()) };
+    assert!(matches!(decide(whole).action, Action::Ranked(_)), "{whole}");
+    let fragment = format!("fn rank(request) {{ {fragment} }}");
+    assert!(matches!(decide(&fragment).action, Action::Ranked(_)), "{fragment}");
+    let report = crate::check_source("readme", &format!("{whole}{test}"), None);
+    assert!(report.passed() && report.steps.iter().any(|step| step.name.starts_with("test ")), "{report:?}");
+}
+
+#[test]
+fn the_readme_lists_every_shipped_policy() {
+    let readme = include_str!("../../../../policies/README.md");
+    for entry in std::fs::read_dir(super::policies()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".rhai") {
+            assert!(readme.contains(&format!("]({name}) | ")), "{name} is missing");
+        }
     }
 }

@@ -1,22 +1,24 @@
-//! A list of accounts: narrowed down, sorted, joined. Words never change a list, they answer a new one.
+//! A list of accounts: read, narrowed down, joined. Words never change a list, they answer a new one. Owns the type;
+//! `order` sorts it, `profile` knows what the operator calls its accounts.
 
 use std::sync::Arc;
 
 use gateway_scheduler::{AccountRef, Candidate};
-use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, ImmutableString, Map, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FnPtr, NativeCallContext};
 
-use super::column::Column;
+use super::book::{Book, say};
+use super::column::{Column, is_true, truth};
 use super::complaint;
-use super::numbers::{self, NUMBERS, Number};
+use super::numbers::headroom;
 use super::request::{One, Snapshot};
-use super::scalars::hash64;
+use crate::deadline;
 
-type Listed = Result<Candidates, Box<EvalAltResult>>;
+pub(super) type Listed = Result<Candidates, Box<EvalAltResult>>;
 
 /// Rows of the input in an order of their own.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidates {
-    snapshot: Arc<Snapshot>,
+    pub(super) snapshot: Arc<Snapshot>,
     pub(super) rows: Arc<[usize]>,
     /// Beside `rows`, when the list was sorted by a score.
     scores: Option<Arc<[f64]>>,
@@ -28,149 +30,138 @@ impl Candidates {
         Self { snapshot: Arc::clone(snapshot), rows, scores: None }
     }
 
-    fn with_rows(&self, rows: impl Into<Arc<[usize]>>) -> Self {
+    pub(super) fn with_rows(&self, rows: Vec<usize>) -> Self {
+        deadline::walked(rows.len());
         Self { snapshot: Arc::clone(&self.snapshot), rows: rows.into(), scores: None }
     }
 
-    fn candidate(&self, row: usize) -> Option<&Candidate> {
+    /// Pairs of row and score, in their new order.
+    pub(super) fn with_scored_rows(&self, scored: impl Iterator<Item = (usize, f64)>) -> Self {
+        let mut rows = Vec::with_capacity(self.rows.len());
+        let mut scores = Vec::with_capacity(self.rows.len());
+        for (row, score) in scored {
+            rows.push(row);
+            scores.push(score);
+        }
+        Self { scores: Some(scores.into()), ..self.with_rows(rows) }
+    }
+
+    pub(super) fn candidate(&self, row: usize) -> Option<&Candidate> {
         self.snapshot.input.candidates.get(row)
     }
 
-    fn one(&self, row: usize) -> One {
+    pub(super) fn one(&self, row: usize) -> One {
         One { snapshot: Arc::clone(&self.snapshot), row }
     }
 
+    fn one_at(&self, at: Option<usize>) -> Dynamic {
+        let row = at.and_then(|at| self.rows.get(at));
+        row.map_or(Dynamic::UNIT, |row| Dynamic::from(self.one(*row)))
+    }
+
     /// In the order of the list.
-    fn iter(&self) -> impl Iterator<Item = (usize, &Candidate)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Candidate)> {
         self.rows.iter().filter_map(|row| Some((*row, self.candidate(*row)?)))
     }
 
-    fn keep_if(&self, wanted: impl Fn(&Candidate) -> bool) -> Self {
-        let rows: Arc<[usize]> =
-            self.iter().filter(|(_, candidate)| wanted(candidate)).map(|(row, _)| row).collect();
+    /// With the score each has, when there are scores.
+    fn keep_places(&self, wanted: impl Fn(usize) -> bool) -> Self {
+        let places = || (0..self.rows.len()).filter(|place| wanted(*place));
+        let rows = places().filter_map(|place| self.rows.get(place).copied()).collect();
+        let scores = self.scores.as_ref().map(|scores| {
+            places().map(|place| scores.get(place).copied().unwrap_or(f64::NAN)).collect::<Vec<_>>().into()
+        });
+        Self { scores, ..self.with_rows(rows) }
+    }
+
+    pub(super) fn keep_if(&self, wanted: impl Fn(&Candidate) -> bool) -> Self {
+        let is_wanted = |row: &usize| self.candidate(*row).is_some_and(&wanted);
+        if self.scores.is_some() {
+            return self.keep_places(|place| self.rows.get(place).is_some_and(is_wanted));
+        }
+        let mut rows = Vec::with_capacity(self.rows.len());
+        rows.extend(self.rows.iter().copied().filter(|row| is_wanted(row)));
         self.with_rows(rows)
     }
 
-    fn keep_if_text(&self, name: &str, wanted: &str) -> Self {
-        let accounts = &self.snapshot.roster.accounts;
-        self.keep_if(|candidate| {
-            let profile = usize::try_from(candidate.account.0).ok().and_then(|at| accounts.get(at));
-            profile.is_some_and(|profile| match name {
-                "plan" => profile.plan == wanted,
-                _ => profile.provider == wanted,
-            })
+    fn is_untried(&self, candidate: &Candidate) -> bool {
+        !self.snapshot.input.tried.contains(&candidate.account)
+    }
+
+    fn available(&self) -> Self {
+        self.keep_if(|one| {
+            one.health.is_usable() && one.in_flight < one.max_concurrency && self.is_untried(one)
         })
     }
 
-    fn without_tried(&self) -> Self {
-        let tried = &self.snapshot.input.tried;
-        self.keep_if(|candidate| !tried.contains(&candidate.account))
-    }
-
-    fn column(&self, number: Number) -> Column {
-        let values = self.iter().map(|(_, candidate)| (number.read)(candidate)).collect();
-        Column { rows: Arc::clone(&self.rows), values }
-    }
-
-    /// Highest first; equal ones by who was picked longest ago, then by handle. Unknown scores drop out.
-    fn sorted_by(&self, scores: impl Iterator<Item = f64>) -> Self {
-        let mut scored: Vec<(f64, u64, AccountRef, usize)> = self
-            .iter()
-            .zip(scores)
-            .filter(|(_, score)| !score.is_nan())
-            .map(|((row, candidate), score)| (score, candidate.last_picked_seq, candidate.account, row))
-            .collect();
-        scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-        let scores: Arc<[f64]> = scored.iter().map(|(score, ..)| *score).collect();
-        let rows: Arc<[usize]> = scored.iter().map(|(.., row)| *row).collect();
-        Self { scores: Some(scores), ..self.with_rows(rows) }
-    }
-
-    fn sorted_by_column(&self, column: &Column) -> Listed {
-        self.check_same_rows(column)?;
-        Ok(self.sorted_by(column.values.iter().copied()))
-    }
-
-    fn sorted_by_array(&self, scores: &Array) -> Listed {
-        if scores.len() != self.rows.len() {
-            let (found, expected) = (scores.len(), self.rows.len());
-            return Err(complaint(format!("{found} scores for a list of {expected} candidates")));
-        }
-        let mut plain = Vec::with_capacity(scores.len());
-        for score in scores {
-            plain.push(number(score)?);
-        }
-        Ok(self.sorted_by(plain.into_iter()))
-    }
-
-    /// By a weighted sum of named numbers; an unknown number adds nothing.
-    fn sorted_by_weights(&self, weights: &Map) -> Listed {
-        let mut terms = Vec::with_capacity(weights.len());
-        for (name, weight) in weights {
-            terms.push((named(name)?, number(weight)?));
-        }
-        let score = |candidate: &Candidate| {
-            terms.iter().fold(0.0, |sum, (number, weight)| {
-                let value = (number.read)(candidate);
-                if value.is_nan() { sum } else { sum + weight * value }
-            })
-        };
-        let scores: Vec<f64> = self.iter().map(|(_, candidate)| score(candidate)).collect();
-        Ok(self.sorted_by(scores.into_iter()))
-    }
-
-    /// Lowest or highest first; whose number is unknown comes last.
-    fn ordered_by(&self, name: &str, direction: f64) -> Listed {
-        let number = named(name)?;
-        let score = |candidate: &Candidate| {
-            let value = (number.read)(candidate);
-            if value.is_nan() { f64::NEG_INFINITY } else { direction * value }
-        };
-        let scores: Vec<f64> = self.iter().map(|(_, candidate)| score(candidate)).collect();
-        Ok(self.sorted_by(scores.into_iter()))
-    }
-
-    /// The same list beginning `seq` places further on.
-    fn round_robin(&self, seq: i64) -> Self {
-        let mut rows = self.rows.to_vec();
-        let len = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        if len > 0 {
-            rows.rotate_left(usize::try_from(seq.rem_euclid(len)).unwrap_or(0));
-        }
-        self.with_rows(rows)
-    }
-
-    /// An order that the same key always gets, and that changes little when accounts come and go.
-    fn sticky(&self, key: &str) -> Self {
-        let accounts = &self.snapshot.roster.accounts;
-        let mut rows: Vec<(u64, usize)> = self
-            .iter()
-            .map(|(row, candidate)| {
-                let profile = usize::try_from(candidate.account.0).ok().and_then(|at| accounts.get(at));
-                (hash64(&[key, profile.map_or("", |profile| profile.id.as_str())]), row)
-            })
-            .collect();
-        rows.sort_unstable_by(|a, b| b.cmp(a));
-        self.with_rows(rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>())
+    pub(super) fn column(&self, read: impl Fn(&Candidate) -> f64) -> Column {
+        let value = |row: &usize| self.candidate(*row).map_or(f64::NAN, &read);
+        Column::new(&self.rows, self.rows.iter().map(value))
     }
 
     fn keep(&self, condition: &Column) -> Listed {
         self.check_same_rows(condition)?;
-        let kept = self.rows.iter().zip(condition.values.iter());
-        let rows: Vec<usize> =
-            kept.filter(|(_, value)| **value != 0.0 && !value.is_nan()).map(|(row, _)| *row).collect();
-        Ok(self.with_rows(rows))
+        Ok(self.keep_places(|place| condition.values.get(place).is_some_and(|value| is_true(*value))))
+    }
+
+    /// First those for whom it holds, then the others, each in the order they had.
+    fn prefer(&self, condition: &Column) -> Listed {
+        self.check_same_rows(condition)?;
+        let holds = |place: &usize| condition.values.get(*place).is_some_and(|value| is_true(*value));
+        let (mut order, others): (Vec<usize>, Vec<usize>) = (0..self.rows.len()).partition(holds);
+        order.extend(others);
+        let rows = order.iter().filter_map(|place| self.rows.get(*place).copied()).collect();
+        let scores = self.scores.as_ref().map(|scores| {
+            order.iter().filter_map(|place| scores.get(*place).copied()).collect::<Vec<_>>().into()
+        });
+        Ok(Self { scores, ..self.with_rows(rows) })
+    }
+
+    /// Those whose number is at most `distance` below the highest.
+    fn near_best(&self, scores: &Column, distance: f64) -> Listed {
+        let floor = scores.highest() - distance;
+        self.keep(&scores.map(|score| truth(score >= floor)))
+    }
+
+    fn top(&self, most: i64) -> Self {
+        let most = usize::try_from(most).unwrap_or(0);
+        if most >= self.rows.len() { self.clone() } else { self.keep_places(|place| place < most) }
+    }
+
+    fn reversed(&self) -> Self {
+        self.with_rows(self.rows.iter().rev().copied().collect())
     }
 
     /// These, then those of the other list that are not among them.
     fn then(&self, other: &Self) -> Self {
-        let mut rows = self.rows.to_vec();
-        rows.extend(other.rows.iter().filter(|row| !self.rows.contains(row)));
+        let mut is_listed = vec![false; self.snapshot.input.candidates.len()];
+        let mut rows = Vec::with_capacity(self.rows.len() + other.rows.len());
+        for row in self.rows.iter().chain(other.rows.iter()) {
+            if let Some(listed) = is_listed.get_mut(*row).filter(|listed| !**listed) {
+                *listed = true;
+                rows.push(*row);
+            }
+        }
         self.with_rows(rows)
     }
 
-    fn check_same_rows(&self, column: &Column) -> Result<(), Box<EvalAltResult>> {
-        if Arc::ptr_eq(&self.rows, &column.rows) || self.rows == column.rows {
+    /// What it was sorted by.
+    fn score(&self) -> Column {
+        let scores = self.scores.as_deref().unwrap_or_default();
+        Column::new(&self.rows, (0..self.rows.len()).map(|at| scores.get(at).copied().unwrap_or(f64::NAN)))
+    }
+
+    fn place(&self) -> Column {
+        Column::new(&self.rows, (0_u32..).take(self.rows.len()).map(f64::from))
+    }
+
+    fn is_account(&self, one: &Dynamic) -> Column {
+        let wanted = one.clone().try_cast::<One>().map(|one| one.row);
+        Column::new(&self.rows, self.rows.iter().map(|row| truth(Some(*row) == wanted)))
+    }
+
+    pub(super) fn check_same_rows(&self, column: &Column) -> Result<(), Box<EvalAltResult>> {
+        if column.is_beside(&self.rows) {
             return Ok(());
         }
         Err(complaint("the column comes from another list; take it from the list you sort or narrow down"))
@@ -202,19 +193,6 @@ impl IntoIterator for Candidates {
     }
 }
 
-fn named(name: &str) -> Result<Number, Box<EvalAltResult>> {
-    numbers::find(name)
-        .ok_or_else(|| complaint(format!("candidates have no number {name}; policies/README.md lists them")))
-}
-
-fn number(value: &Dynamic) -> Result<f64, Box<EvalAltResult>> {
-    let integer = || value.as_int().map(|whole| whole as f64);
-    value
-        .as_float()
-        .or_else(|_| integer())
-        .map_err(|found| complaint(format!("expected a number, found {found}")))
-}
-
 fn filter(context: &NativeCallContext, list: &Candidates, wanted: &FnPtr) -> Listed {
     let mut rows = Vec::with_capacity(list.rows.len());
     for row in list.rows.iter() {
@@ -225,51 +203,53 @@ fn filter(context: &NativeCallContext, list: &Candidates, wanted: &FnPtr) -> Lis
     Ok(list.with_rows(rows))
 }
 
-pub(super) fn register(engine: &mut Engine) {
-    engine
-        .register_type_with_name::<Candidates>("Candidates")
-        .register_iterator::<Candidates>()
-        .register_get("len", |list: &mut Candidates| super::request::integer(list.rows.len() as u64))
-        .register_get("is_empty", |list: &mut Candidates| list.rows.is_empty())
-        .register_get("first", |list: &mut Candidates| -> Dynamic {
-            list.rows.first().map_or(Dynamic::UNIT, |row| Dynamic::from(list.one(*row)))
-        })
-        .register_indexer_get(|list: &mut Candidates, at: i64| -> Dynamic {
-            let row = usize::try_from(at).ok().and_then(|at| list.rows.get(at));
-            row.map_or(Dynamic::UNIT, |row| Dynamic::from(list.one(*row)))
-        });
-    for number in NUMBERS {
-        engine.register_get(number.name, move |list: &mut Candidates| list.column(*number));
-    }
-    register_narrowing(engine);
-    register_sorting(engine);
+pub(super) fn register(book: &mut Book) {
+    book.engine.register_type_with_name::<Candidates>("Candidates").register_iterator::<Candidates>();
+    say!(book, Property, "Candidates";
+        "len: int" "how many" => |list: &mut Candidates| super::request::integer(list.rows.len() as u64);
+        "is_empty: bool" "nobody is left" => |list: &mut Candidates| list.rows.is_empty();
+        "first: ?" "the first account, `()` when there is none" => |list: &mut Candidates| list.one_at(Some(0));
+        "score: Column" "what the list was sorted by or drawn with; NaN when it was not"
+            => |list: &mut Candidates| list.score();
+        "place: Column" "0.0 for the first, 1.0 for the second .." => |list: &mut Candidates| list.place();
+    );
+    book.engine.register_indexer_get(|list: &mut Candidates, at: i64| list.one_at(usize::try_from(at).ok()));
+    register_narrowing(book);
+    register_joining(book);
 }
 
-fn register_narrowing(engine: &mut Engine) {
-    engine
-        .register_fn("usable", |list: &mut Candidates| list.keep_if(|candidate| candidate.health.is_usable()))
-        .register_fn("with_room", |list: &mut Candidates| {
-            list.keep_if(|candidate| candidate.in_flight < candidate.max_concurrency)
-        })
-        .register_fn("without_tried", |list: &mut Candidates| list.without_tried())
-        .register_fn("plan", |list: &mut Candidates, plan: ImmutableString| list.keep_if_text("plan", &plan))
-        .register_fn("provider", |list: &mut Candidates, provider: ImmutableString| {
-            list.keep_if_text("provider", &provider)
-        })
-        .register_fn("keep", |list: &mut Candidates, condition: Column| list.keep(&condition))
-        .register_fn("filter", |context: NativeCallContext, list: &mut Candidates, wanted: FnPtr| {
-            filter(&context, list, &wanted)
-        })
-        .register_fn("then", |list: &mut Candidates, other: Candidates| list.then(&other));
+fn register_narrowing(book: &mut Book) {
+    say!(book, Method, "Candidates";
+        "available() -> Candidates" "usable, with room and not tried: who could take it now"
+            => |list: &mut Candidates| list.available();
+        "usable() -> Candidates" "healthy, degraded or probing"
+            => |list: &mut Candidates| list.keep_if(|one| one.health.is_usable());
+        "with_room() -> Candidates" "fewer requests running than allowed"
+            => |list: &mut Candidates| list.keep_if(|one| one.in_flight < one.max_concurrency);
+        "without_tried() -> Candidates" "not yet tried for this request"
+            => |list: &mut Candidates| list.keep_if(|one| list.is_untried(one));
+        "keep(condition: Column) -> Candidates" "where the condition is true"
+            => |list: &mut Candidates, condition: Column| list.keep(&condition);
+        "filter(wanted: FnPtr) -> Candidates" "the same with a function per account; much slower"
+            => |context: NativeCallContext, list: &mut Candidates, wanted: FnPtr| filter(&context, list, &wanted);
+        "near_best(scores: Column, distance: float) -> Candidates" "no more than `distance` below the highest"
+            => |list: &mut Candidates, scores: Column, distance: f64| list.near_best(&scores, distance);
+        "top(most: int) -> Candidates" "the first of them" => |list: &mut Candidates, most: i64| list.top(most);
+    );
 }
 
-fn register_sorting(engine: &mut Engine) {
-    engine
-        .register_fn("sorted_by", |list: &mut Candidates, scores: Column| list.sorted_by_column(&scores))
-        .register_fn("sorted_by", |list: &mut Candidates, scores: Array| list.sorted_by_array(&scores))
-        .register_fn("sorted_by", |list: &mut Candidates, weights: Map| list.sorted_by_weights(&weights))
-        .register_fn("min_by", |list: &mut Candidates, name: ImmutableString| list.ordered_by(&name, -1.0))
-        .register_fn("max_by", |list: &mut Candidates, name: ImmutableString| list.ordered_by(&name, 1.0))
-        .register_fn("round_robin", |list: &mut Candidates, seq: i64| list.round_robin(seq))
-        .register_fn("sticky", |list: &mut Candidates, key: ImmutableString| list.sticky(&key));
+fn register_joining(book: &mut Book) {
+    say!(book, Method, "Candidates";
+        "prefer(condition: Column) -> Candidates" "those for whom it holds go first; the order stays otherwise"
+            => |list: &mut Candidates, condition: Column| list.prefer(&condition);
+        "then(other: Candidates) -> Candidates" "these, then those of the other list that are missing"
+            => |list: &mut Candidates, other: Candidates| list.then(&other);
+        "or_else(other: Candidates) -> Candidates" "these, or the other list when nobody is left"
+            => |list: &mut Candidates, other: Candidates| if list.rows.is_empty() { other } else { list.clone() };
+        "reversed() -> Candidates" "last first" => |list: &mut Candidates| list.reversed();
+        "is_account(one: ?) -> Column" "a condition: it is that account; nobody is `()`"
+            => |list: &mut Candidates, one: Dynamic| list.is_account(&one);
+        "headroom(unknown: float) -> Column" "the share left of the tighter window"
+            => |list: &mut Candidates, unknown: f64| list.column(|one| headroom(one, unknown));
+    );
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use gateway_scheduler::{AccountProfile, Candidate, RankInput, Roster};
-use rhai::{Dynamic, Engine, ImmutableString};
+use gateway_scheduler::{Candidate, RankInput, Roster};
+use rhai::{Dynamic, ImmutableString};
 
 use super::Candidates;
-use super::numbers::NUMBERS;
+use super::book::{Book, say};
+use super::numbers::headroom;
+use super::scalars::{fraction, mix};
 
 /// What one call is about; everything else points into it.
 #[derive(Debug)]
@@ -19,6 +21,20 @@ pub(crate) struct Snapshot {
 #[derive(Debug, Clone)]
 pub(crate) struct Request(pub(crate) Arc<Snapshot>);
 
+impl Request {
+    /// The account that was picked last of all, whoever asked; `()` before the first pick.
+    fn active(&self) -> Dynamic {
+        let candidates = self.0.input.candidates.iter().enumerate();
+        let active = candidates.max_by_key(|(_, one)| one.last_picked_seq);
+        match active {
+            Some((row, one)) if one.last_picked_seq > 0 => {
+                Dynamic::from(One { snapshot: Arc::clone(&self.0), row })
+            }
+            _ => Dynamic::UNIT,
+        }
+    }
+}
+
 /// One account, by its row in the input.
 #[derive(Debug, Clone)]
 pub(crate) struct One {
@@ -27,16 +43,8 @@ pub(crate) struct One {
 }
 
 impl One {
-    fn candidate(&self) -> Option<&Candidate> {
+    pub(super) fn candidate(&self) -> Option<&Candidate> {
         self.snapshot.input.candidates.get(self.row)
-    }
-
-    fn text(&self, read: impl FnOnce(&AccountProfile) -> &str) -> ImmutableString {
-        let profile = self.candidate().and_then(|candidate| {
-            // A handle is the index into the roster; a text that is missing is empty, never an error.
-            usize::try_from(candidate.account.0).ok().and_then(|at| self.snapshot.roster.accounts.get(at))
-        });
-        profile.map(read).unwrap_or_default().into()
     }
 }
 
@@ -45,36 +53,48 @@ pub(super) fn integer(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-pub(super) fn register(engine: &mut Engine) {
-    engine
-        .register_type_with_name::<Request>("Request")
-        .register_get("candidates", |r: &mut Request| Candidates::all(&r.0))
-        .register_get("model", |r: &mut Request| -> ImmutableString { r.0.input.info.model.as_str().into() })
-        .register_get("client", |r: &mut Request| -> ImmutableString {
-            r.0.input.info.client.as_str().into()
-        })
-        .register_get("session", |r: &mut Request| -> ImmutableString {
-            r.0.input.info.session.as_ref().map_or("", |session| session.as_str()).into()
-        })
-        .register_get("streaming", |r: &mut Request| r.0.input.info.streaming)
-        .register_get("body_bytes", |r: &mut Request| i64::from(r.0.input.info.body_bytes))
-        .register_get("attempt", |r: &mut Request| i64::from(r.0.input.info.attempt))
-        .register_get("now_ms", |r: &mut Request| r.0.input.now.as_millis())
-        .register_get("seq", |r: &mut Request| integer(r.0.input.seq))
-        // Without its sign bit, so that `seed % n` is an index.
-        .register_get("seed", |r: &mut Request| integer(r.0.input.seed >> 1));
+pub(super) fn register(book: &mut Book) {
+    book.engine.register_type_with_name::<Request>("Request").register_type_with_name::<One>("Candidate");
+    say!(book, Property, "Request";
+        "candidates: Candidates" "everyone who could serve it, unusable ones included"
+            => |r: &mut Request| Candidates::all(&r.0);
+        "active: ?" "the account picked last of all, `()` before the first pick" => |r: &mut Request| r.active();
+        "model: String" "the model asked for" => |r: &mut Request| text(r.0.input.info.model.as_str());
+        "client: String" "the label of the client key, or `local`" => |r: &mut Request| text(&r.0.input.info.client);
+        "session: String" "what ties it to a conversation; empty when nothing does" => |r: &mut Request| {
+            text(r.0.input.info.session.as_ref().map_or("", |session| session.as_str()))
+        };
+        "surface: String" "`cli` for the Codex CLI and its like, `api` for everybody else"
+            => |r: &mut Request| text(r.0.input.info.surface.label());
+        "streaming: bool" "the client wants a stream" => |r: &mut Request| r.0.input.info.streaming;
+        "body_bytes: int" "size of the body" => |r: &mut Request| i64::from(r.0.input.info.body_bytes);
+        "attempt: int" "0 for the first try" => |r: &mut Request| i64::from(r.0.input.info.attempt);
+    );
+    register_inputs(book);
+    say!(book, Property, "Candidate";
+        "health: String" "`healthy`, `degraded`, `probing`, `cooling` or `blocked`"
+            => |one: &mut One| text(one.candidate().map_or("", |candidate| candidate.health.label()));
+    );
+    say!(book, Method, "Candidate";
+        "headroom(unknown: float) -> float" "the share left of the tighter window"
+            => |one: &mut One, unknown: f64| one.candidate().map_or(unknown, |one| headroom(one, unknown));
+    );
+}
 
-    engine
-        .register_type_with_name::<One>("Candidate")
-        .register_get("label", |one: &mut One| one.text(|profile| &profile.label))
-        .register_get("provider", |one: &mut One| one.text(|profile| &profile.provider))
-        .register_get("plan", |one: &mut One| one.text(|profile| &profile.plan))
-        .register_get("health", |one: &mut One| -> ImmutableString {
-            one.candidate().map_or("", |candidate| candidate.health.label()).into()
-        });
-    for number in NUMBERS {
-        engine.register_get(number.name, move |one: &mut One| -> Dynamic {
-            one.candidate().map_or(Dynamic::UNIT, |candidate| number.of(candidate))
-        });
-    }
+/// The clock and chance are inputs, so that the same request always gets the same answer.
+fn register_inputs(book: &mut Book) {
+    say!(book, Property, "Request";
+        "now_ms: int" "the clock: milliseconds since 1970" => |r: &mut Request| r.0.input.now.as_millis();
+        "seq: int" "counts decisions" => |r: &mut Request| integer(r.0.input.seq);
+        // Without its sign bit, so that `seed % n` is an index.
+        "seed: int" "chance, never negative; for `weighted`, `shuffled`, `two_choices`"
+            => |r: &mut Request| integer(r.0.input.seed >> 1);
+        // Mixed once more, so that it tells nothing about what the same seed draws.
+        "chance: float" "chance as a number, evenly between 0.0 and 1.0"
+            => |r: &mut Request| fraction(mix(r.0.input.seed ^ 0x5bd1_e995));
+    );
+}
+
+fn text(text: &str) -> ImmutableString {
+    text.into()
 }

@@ -2,18 +2,21 @@
 //!
 //! Signatures are not checked: the tokens are ours to send, not to trust.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+mod claims;
+mod write;
+
+use claims::Claims;
 use gateway_domain::{AccountIdentity, Credentials, Secret, Timestamp};
-use serde::Deserialize;
 use serde_json::Value;
 
-/// The claim that holds the workspace, the seat and the plan.
-const AUTH_CLAIM: &str = "https://api.openai.com/auth";
-/// The claim of access tokens that holds the e-mail address.
-const PROFILE_CLAIM: &str = "https://api.openai.com/profile";
+use super::import::{Found, Unusable, read_object};
+
+pub use write::{NoAuthJson, write_auth_json};
+
 /// The largest `auth.json` taken, in bytes.
 pub const MAX_AUTH_JSON_BYTES: usize = 256 * 1024;
+/// The longest workspace, user or address taken, in bytes: the workspace travels in a header.
+const MAX_IDENTITY_BYTES: usize = 256;
 
 /// Why a text is not a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +24,7 @@ pub enum AuthError {
     /// Larger than any such file.
     #[error("the text is larger than {MAX_AUTH_JSON_BYTES} bytes; paste one auth.json")]
     TooLarge,
-    /// Not JSON.
+    /// Not JSON. Says where and never what: the text holds tokens.
     #[error("the text is not JSON: {0}")]
     NotJson(String),
     /// No access token in it.
@@ -35,6 +38,9 @@ pub enum AuthError {
     /// Nothing in it says whose it is.
     #[error("the tokens name no workspace (chatgpt_account_id); sign in again with `codex login`")]
     NoIdentity,
+    /// It is an entry that cannot be used, for another reason.
+    #[error("{0}")]
+    Unusable(String),
 }
 
 /// What an `auth.json` holds.
@@ -48,27 +54,25 @@ pub struct SignIn {
     pub credentials: Credentials,
 }
 
-#[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    tokens: Option<Tokens>,
-    #[serde(flatten)]
-    flat: Tokens,
-    #[serde(default, rename = "OPENAI_API_KEY")]
-    api_key: Option<String>,
+/// The tokens of one entry as they stood in the text, blank ones left out.
+#[derive(Default)]
+pub(super) struct TokenTexts {
+    pub(super) access: Option<String>,
+    pub(super) refresh: Option<String>,
+    pub(super) id: Option<String>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Tokens {
-    #[serde(alias = "accessToken")]
-    access_token: Option<String>,
-    #[serde(alias = "refreshToken")]
-    refresh_token: Option<String>,
-    #[serde(alias = "idToken")]
-    id_token: Option<String>,
-    #[serde(alias = "accountId", alias = "chatgpt_account_id")]
-    account_id: Option<String>,
+/// What stood beside the tokens. Tokens are believed first, except for the workspace that was named outright.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// From a member that can only mean the ChatGPT workspace.
+    pub(super) workspace: Option<String>,
+    /// From a member that some tools use for an id of their own.
+    pub(super) perhaps_workspace: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) plan: Option<String>,
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 /// Reads an `auth.json`, nested (`tokens: {..}`) or flat, in snake or camel case.
@@ -79,40 +83,87 @@ pub fn read_auth_json(text: &str, now: Timestamp) -> Result<SignIn, AuthError> {
     if text.len() > MAX_AUTH_JSON_BYTES {
         return Err(AuthError::TooLarge);
     }
-    let file: File = serde_json::from_str(text).map_err(|error| AuthError::NotJson(error.to_string()))?;
-    let tokens = file.tokens.filter(|tokens| tokens.access_token.is_some()).unwrap_or(file.flat);
-    let present = |token: Option<String>| token.filter(|token| !token.trim().is_empty());
-    let Some(access_token) = present(tokens.access_token) else {
-        return Err(if present(file.api_key).is_some() {
-            AuthError::ApiKeyOnly
-        } else {
-            AuthError::NoAccessToken
-        });
+    let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+        .map_err(|error| AuthError::NotJson(place_of(&error)))?;
+    let Value::Object(object) = value else {
+        return Err(AuthError::NotJson("an object is expected".to_owned()));
     };
-    let id_token = present(tokens.id_token);
-    let access = Claims::read(&access_token);
-    let id = id_token.as_deref().map(Claims::read).unwrap_or_default();
-    let identity = AccountIdentity {
-        workspace_id: present(tokens.account_id)
-            .or_else(|| id.auth("chatgpt_account_id"))
-            .or_else(|| access.auth("chatgpt_account_id")),
-        user_id: id.user().or_else(|| access.user()),
-        email: id.email().or_else(|| access.email()),
-    };
-    if identity.workspace_id.is_none() && identity.email.is_none() {
+    match read_object(&object, now) {
+        // A sign-in that only holds a refresh token is for `import`, where it is said that nothing is known about it.
+        Ok(Found { sign_in, .. }) if sign_in.credentials.access_token.expose().is_empty() => {
+            Err(AuthError::NoAccessToken)
+        }
+        Ok(Found { kind: gateway_domain::AccountKind::Codex, sign_in, .. }) => Ok(sign_in),
+        Ok(_) => Err(AuthError::ApiKeyOnly),
+        Err(Unusable::NoIdentity) => Err(AuthError::NoIdentity),
+        Err(Unusable::NoToken) => Err(AuthError::NoAccessToken),
+        Err(other) => Err(AuthError::Unusable(other.to_string())),
+    }
+}
+
+/// Reads tokens as an issuer gave them.
+///
+/// # Errors
+/// Nothing in them says whose they are.
+pub fn read_tokens(
+    access: Secret,
+    refresh: Option<Secret>,
+    id: Option<Secret>,
+    now: Timestamp,
+) -> Result<SignIn, AuthError> {
+    let text = |token: Secret| token.expose().clone();
+    let tokens = TokenTexts { access: Some(text(access)), refresh: refresh.map(text), id: id.map(text) };
+    let sign_in = sign_in(tokens, Told::default(), now);
+    if sign_in.identity.workspace_id.is_none() && sign_in.identity.email.is_none() {
         return Err(AuthError::NoIdentity);
     }
-    Ok(SignIn {
-        plan: id.auth("chatgpt_plan_type").or_else(|| access.auth("chatgpt_plan_type")),
+    Ok(sign_in)
+}
+
+/// Where a text stops being JSON. The parser's own words are not passed on: they may quote the text.
+pub(super) fn place_of(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
+}
+
+/// Puts tokens and what was told beside them together. Without an access token the account has one that ended long
+/// ago: its first use rotates.
+pub(super) fn sign_in(tokens: TokenTexts, told: Told, now: Timestamp) -> SignIn {
+    let access = tokens.access.as_deref().map(Claims::read).unwrap_or_default();
+    let id = tokens.id.as_deref().map(Claims::read).unwrap_or_default();
+    let claim = |name| id.auth(name).or_else(|| access.auth(name));
+    // A kind of user id is looked for in both tokens before the next kind: whether an id token came along must not
+    // change whose seat it is.
+    let user = || claims::USER.iter().find_map(|name| claim(name));
+    let identity = AccountIdentity {
+        workspace_id: clean(told.workspace)
+            .or_else(|| clean(claim(claims::WORKSPACE)))
+            .or_else(|| clean(told.perhaps_workspace)),
+        user_id: clean(user()).or_else(|| clean(told.user)),
+        email: clean(id.email().or_else(|| access.email())).or_else(|| clean(told.email)),
+    };
+    let expires_at = match &tokens.access {
+        Some(_) => access.expires_at().or(told.expires_at),
+        None => Some(Timestamp::from_millis(0)),
+    };
+    SignIn {
+        plan: clean(claim(claims::PLAN)).or_else(|| clean(told.plan)),
         identity,
         credentials: Credentials {
-            expires_at: access.expires_at(),
-            access_token: Secret::new(access_token),
-            refresh_token: present(tokens.refresh_token).map(Secret::new),
-            id_token: id_token.map(Secret::new),
+            expires_at,
+            access_token: Secret::new(tokens.access.unwrap_or_default()),
+            refresh_token: tokens.refresh.map(Secret::new),
+            id_token: tokens.id.map(Secret::new),
             refreshed_at: now,
         },
-    })
+    }
+}
+
+/// What cannot be part of a header or a key is as good as not told.
+fn clean(text: Option<String>) -> Option<String> {
+    let text = text?;
+    let text = text.trim();
+    let good = !text.is_empty() && text.len() <= MAX_IDENTITY_BYTES && !text.chars().any(char::is_control);
+    good.then(|| text.to_owned())
 }
 
 /// When a token says that it ends.
@@ -121,93 +172,10 @@ pub fn token_expiry(token: &Secret) -> Option<Timestamp> {
     Claims::read(token.expose()).expires_at()
 }
 
-/// The claims of a JWT; empty when it is none.
-#[derive(Debug, Default)]
-struct Claims(Value);
-
-impl Claims {
-    fn read(token: &str) -> Self {
-        let claims = token
-            .split('.')
-            .nth(1)
-            .and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok())
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Self(claims.unwrap_or_default())
-    }
-
-    fn text(value: Option<&Value>) -> Option<String> {
-        value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
-    }
-
-    fn auth(&self, name: &str) -> Option<String> {
-        Self::text(self.0.get(AUTH_CLAIM).and_then(|auth| auth.get(name)))
-            .or_else(|| Self::text(self.0.get(name)))
-    }
-
-    fn user(&self) -> Option<String> {
-        self.auth("chatgpt_user_id")
-            .or_else(|| self.auth("user_id"))
-            .or_else(|| Self::text(self.0.get("sub")))
-    }
-
-    fn email(&self) -> Option<String> {
-        Self::text(self.0.get("email"))
-            .or_else(|| Self::text(self.0.get(PROFILE_CLAIM).and_then(|profile| profile.get("email"))))
-    }
-
-    fn expires_at(&self) -> Option<Timestamp> {
-        self.0.get("exp").and_then(Value::as_i64).filter(|secs| *secs > 0).map(Timestamp::from_secs)
-    }
+/// Whether a text is a JWT: its middle part is a JSON object.
+pub(super) fn is_jwt(token: &str) -> bool {
+    Claims::read(token).is_some()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn jwt(claims: &Value) -> String {
-        format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims.to_string()))
-    }
-
-    fn tokens() -> (String, String) {
-        let auth =
-            json!({ "chatgpt_account_id": "ws-1", "chatgpt_plan_type": "plus", "chatgpt_user_id": "user-1" });
-        let access = jwt(&json!({ AUTH_CLAIM: auth, "exp": 2_000_000_000 }));
-        let id = jwt(&json!({ AUTH_CLAIM: auth, "email": "one@example.test" }));
-        (access, id)
-    }
-
-    fn read(value: &Value) -> Result<SignIn, AuthError> {
-        read_auth_json(&value.to_string(), Timestamp::from_secs(1))
-    }
-
-    #[test]
-    fn every_spelling_gives_the_same_sign_in() {
-        let (access, id) = tokens();
-        let nested = read(&json!({ "auth_mode": "chatgpt", "OPENAI_API_KEY": null, "last_refresh": "2026-01-01T00:00:00Z",
-            "tokens": { "id_token": id, "access_token": access, "refresh_token": "rt", "account_id": "ws-1" } }))
-        .unwrap();
-        let flat = read(&json!({ "id_token": id, "access_token": access, "refresh_token": "rt" })).unwrap();
-        let camel = read(&json!({ "tokens": { "idToken": id, "accessToken": access, "refreshToken": "rt", "accountId": "ws-1" } })).unwrap();
-        assert_eq!(nested, flat);
-        assert_eq!(nested, camel);
-        assert_eq!(nested.identity.seat().unwrap(), "ws-1/user-1");
-        assert_eq!(nested.plan.as_deref(), Some("plus"));
-        assert_eq!(nested.credentials.expires_at, Some(Timestamp::from_secs(2_000_000_000)));
-    }
-
-    #[test]
-    fn what_is_no_sign_in_says_what_to_do() {
-        for (text, why) in [
-            ("hello", "not JSON"),
-            ("[]", "not JSON"),
-            ("{}", "no access token"),
-            (r#"{"tokens":{"access_token":" "}}"#, "no access token"),
-            (r#"{"OPENAI_API_KEY":"sk-1","tokens":null}"#, "API key"),
-            (r#"{"access_token":"opaque"}"#, "name no workspace"),
-        ] {
-            let error = read_auth_json(text, Timestamp::from_secs(1)).unwrap_err().to_string();
-            assert!(error.contains(why), "{text}: {error}");
-        }
-    }
-}
+mod tests;

@@ -54,7 +54,7 @@ pub fn whole_seconds(wait: std::time::Duration) -> u64 {
 }
 
 /// The upstream's own code is kept, clients know it; so is an extension's. Ours otherwise.
-fn error_code(failure: &Failure) -> &str {
+pub(crate) fn error_code(failure: &Failure) -> &str {
     match (&failure.answer, failure.kind) {
         (Some(answer), FailureKind::Refused | FailureKind::ExtensionRefused) => {
             answer.code.as_deref().unwrap_or("invalid_request_error")
@@ -69,12 +69,13 @@ const fn is_about_model(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::UnknownModel | FailureKind::ModelNotSupported)
 }
 
-fn error_type(failure: &Failure) -> &'static str {
+pub(crate) fn error_type(failure: &Failure) -> &'static str {
     match failure.kind {
         FailureKind::InvalidRequest
         | FailureKind::UnknownRoute
         | FailureKind::MethodNotAllowed
         | FailureKind::NoWebSocket
+        | FailureKind::GatewayLoop
         | FailureKind::UnknownModel
         | FailureKind::ModelNotSupported
         | FailureKind::BodyTooLarge

@@ -98,6 +98,8 @@ pub struct Routing {
     pub stream: bool,
     /// `prompt_cache_key`, if it is one we can use.
     pub session: Option<SessionKey>,
+    /// `previous_response_id`: only the account that made it can go on from it.
+    pub previous_response: Option<String>,
 }
 
 /// Who is calling decides which rules apply: Codex writes exactly what its backend takes, newer than we know.
@@ -114,13 +116,20 @@ pub enum CallerKind {
 pub struct Decoded {
     /// For routing.
     pub routing: Routing,
-    /// The body as it goes to the backend; the very bytes that came in when no rule applied.
+    /// The body as the Codex backend takes it, or why it never would. Other upstreams get the body as it came.
+    pub for_codex: Result<CodexBody, RequestError>,
+}
+
+/// A body that fits the Codex backend.
+#[derive(Debug, Clone)]
+pub struct CodexBody {
+    /// The very bytes that came in when no rule applied.
     pub body: Bytes,
     /// The rules that changed something, for the decision record.
     pub edits: Vec<Cow<'static, str>>,
 }
 
-/// Reads a request and applies the body rules.
+/// Reads a request and applies the body rules of the Codex backend.
 ///
 /// # Errors
 /// The body is not a Responses request; the error names the member and what it should be.
@@ -128,8 +137,9 @@ pub fn decode(body: Bytes, caller: CallerKind) -> Result<Decoded, RequestError> 
     let members = Members::read(&body).map_err(|error| RequestError::NotJson(error.to_string()))?;
     let routing = routing(&members)?;
     check(&members)?;
-    let (edited, edits) = apply(members, caller)?;
-    Ok(Decoded { routing, body: edited.map_or(body, Bytes::from), edits })
+    let edited = codex_only(&members).and_then(|()| apply(members, caller));
+    let for_codex = edited.map(|(edited, edits)| CodexBody { body: edited.map_or(body, Bytes::from), edits });
+    Ok(Decoded { routing, for_codex })
 }
 
 fn routing(members: &Members<'_>) -> Result<Routing, RequestError> {
@@ -144,7 +154,8 @@ fn routing(members: &Members<'_>) -> Result<Routing, RequestError> {
     let stream = boolean(members, "stream")?.unwrap_or(false);
     let session =
         members.get("prompt_cache_key").and_then(text_of).and_then(|key| SessionKey::parse(&key).ok());
-    Ok(Routing { model, stream, session })
+    let previous_response = members.get("previous_response_id").and_then(text_of);
+    Ok(Routing { model, stream, session, previous_response })
 }
 
 fn boolean(members: &Members<'_>, member: &'static str) -> Result<Option<bool>, RequestError> {
@@ -158,12 +169,7 @@ fn boolean(members: &Members<'_>, member: &'static str) -> Result<Option<bool>, 
 
 fn check(members: &Members<'_>) -> Result<(), RequestError> {
     boolean(members, "store")?;
-    if boolean(members, "background")? == Some(true) {
-        return Err(RequestError::Background);
-    }
-    if members.get("previous_response_id").is_some_and(|id| id != "null") {
-        return Err(RequestError::PreviousResponse);
-    }
+    boolean(members, "background")?;
     let wrong =
         |member, wanted, value: &str| Err(RequestError::WrongType { member, wanted, got: kind_of(value) });
     match members.get("input") {
@@ -180,6 +186,17 @@ fn check(members: &Members<'_>) -> Result<(), RequestError> {
         Some(value) if !value.starts_with('"') && value != "null" => wrong("instructions", "a string", value),
         _ => Ok(()),
     }
+}
+
+/// What the public API offers and the Codex backend does not.
+fn codex_only(members: &Members<'_>) -> Result<(), RequestError> {
+    if boolean(members, "background")? == Some(true) {
+        return Err(RequestError::Background);
+    }
+    if members.get("previous_response_id").is_some_and(|id| id != "null") {
+        return Err(RequestError::PreviousResponse);
+    }
+    Ok(())
 }
 
 type Edited = (Option<Vec<u8>>, Vec<Cow<'static, str>>);

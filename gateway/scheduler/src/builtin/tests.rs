@@ -6,21 +6,10 @@ use gateway_domain::{ModelName, RequestId, Timestamp};
 
 fn candidate(account: u32) -> Candidate {
     Candidate {
-        account: AccountRef(account),
-        health: Health::Healthy,
-        in_flight: 0,
         max_concurrency: 10,
         short_window_used: 0.5,
         long_window_used: 0.5,
-        short_window_resets_in_ms: 0,
-        long_window_resets_in_ms: 0,
-        cooldown_ms: 0,
-        ttft_ewma_ms: f64::NAN,
-        error_rate_ewma: 0.0,
-        session_affine: false,
-        idle_ms: u64::MAX,
-        last_picked_seq: 0,
-        weight: 1.0,
+        ..Candidate::new(AccountRef(account))
     }
 }
 
@@ -31,6 +20,7 @@ fn rank(candidates: Vec<Candidate>, tried: Vec<AccountRef>) -> RankDecision {
             client: "local".into(),
             session: None,
             model: ModelName::parse("gpt-5.5").unwrap(),
+            surface: crate::Surface::Api,
             streaming: true,
             body_bytes: 10,
             attempt: 0,
@@ -128,4 +118,15 @@ fn nobody_left_delegates_and_scores_nobody() {
     let decision = rank(vec![candidate(0)], vec![AccountRef(0)]);
     assert_eq!(decision.action, Action::Delegate);
     assert!(decision.scores.iter().all(|score| score.is_nan()));
+}
+
+#[test]
+fn numbers_stand_for_scores_in_reverse() {
+    let scores =
+        [f64::NEG_INFINITY, -2.5, -1e-300, -0.0, 0.0, 1e-300, 0.3, 0.30000000000000004, 9.0, f64::INFINITY];
+    for (a, one) in scores.iter().enumerate() {
+        for (b, other) in scores.iter().enumerate() {
+            assert_eq!(descending(*one).cmp(&descending(*other)), b.cmp(&a), "{one} and {other}");
+        }
+    }
 }

@@ -1,7 +1,15 @@
 //! The pool as a state machine: examples by name, then any sequence of events.
 
+mod quota;
+mod recovery;
+mod selection;
+mod size;
+mod speed;
+mod ties;
+
 use super::*;
-use gateway_domain::{FailureKind, RequestId};
+use crate::{Availability, Candidate, RequestInfo};
+use gateway_domain::{FailureKind, RequestId, SessionKey};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -30,6 +38,7 @@ fn info(session: Option<&str>) -> RequestInfo {
         client: "local".into(),
         session: session.map(|key| SessionKey::parse(key).unwrap()),
         model: model(),
+        surface: crate::Surface::Api,
         streaming: true,
         body_bytes: 1,
         attempt: 0,
@@ -49,23 +58,23 @@ fn fail(pool: &mut Pool, account: u32, failure: &Failure, at: Timestamp) {
     pool.release(lease, Ending::Failed(failure), &model(), at);
 }
 
-fn health(pool: &mut Pool, account: usize, at: Timestamp) -> Health {
-    pool.question(info(None), vec![], 0, at).candidates[account].health
+fn serve(pool: &mut Pool, account: u32, at: Timestamp) {
+    let lease = pool.lease(AccountRef(account), None, 1, at).expect("free");
+    pool.release(lease, Ending::Served { first_event_ms: Some(10.0), usage: None }, &model(), at);
 }
 
-#[test]
-fn a_usage_limit_cools_until_the_upstreams_reset_and_then_probes() {
-    let mut pool = pool(1);
-    let limit = Failure::upstream(FailureKind::QuotaExhausted, "x").resets_at(Some(now(500)));
-    fail(&mut pool, 0, &limit, now(0));
-    assert_eq!(health(&mut pool, 0, now(499)), Health::Cooling);
-    assert_eq!(pool.earliest_return(&model(), now(100)), Some(now(500)));
-    assert_eq!(health(&mut pool, 0, now(500)), Health::Probing);
+fn candidate(pool: &mut Pool, account: usize, at: Timestamp) -> Candidate {
+    pool.question(info(None), vec![], 0, at).candidates[account]
+}
 
-    let probe = pool.lease(AccountRef(0), None, 2, now(500)).expect("one probe");
-    assert!(pool.lease(AccountRef(0), None, 3, now(500)).is_none(), "only one probe at a time");
-    pool.release(probe, Ending::Served { first_event_ms: Some(10.0), usage: None }, &model(), now(501));
-    assert_eq!(health(&mut pool, 0, now(501)), Health::Healthy);
+fn health(pool: &mut Pool, account: usize, at: Timestamp) -> Health {
+    candidate(pool, account, at).health
+}
+
+fn enrolment(id: &str, change: impl FnOnce(&mut crate::MemberSettings)) -> Enrolment {
+    let mut settings = crate::MemberSettings::default();
+    change(&mut settings);
+    Enrolment { member: member(id), settings }
 }
 
 #[test]
@@ -114,20 +123,6 @@ fn a_failed_try_elsewhere_does_not_move_a_conversation() {
     let moved = pool.lease(AccountRef(1), Some(&session), 3, now(0)).unwrap();
     pool.release(moved, Ending::Served { first_event_ms: None, usage: None }, &model(), now(0));
     assert_eq!(owner(&mut pool), Some(1));
-}
-
-#[test]
-fn a_window_that_is_no_longer_reported_is_forgotten() {
-    let mut pool = pool(1);
-    let window = |seconds| Window { seconds, used: 0.9, resets_at: None };
-    let both = QuotaSnapshot { short: Some(window(18_000)), long: Some(window(604_800)), plan: None };
-    pool.observe_quota(AccountRef(0), &both, now(0));
-    pool.observe_quota(AccountRef(0), &QuotaSnapshot { short: None, ..both }, now(1));
-    let candidate = pool.question(info(None), vec![], 0, now(1)).candidates[0];
-    assert!(candidate.short_window_used.is_nan());
-    assert_eq!(candidate.long_window_used, 0.9);
-    assert_eq!(pool.take_unsaved_quota().len(), 1);
-    assert!(pool.take_unsaved_quota().is_empty(), "stored once");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use gateway_domain::{AccountId, AccountState};
 use http::StatusCode;
 
 use super::error::{Body, Refusal};
-use super::view;
+use super::{account_settings, view};
 use crate::AppState;
 
 /// Decisions shown with an account.
@@ -52,6 +52,11 @@ pub(crate) async fn change(
     if let Some(name) = &patch.name {
         state.gateway.rename_account(&id, name).await?;
     }
+    if let Some(settings) = patch.settings {
+        let known = state.gateway.accounts().get(&id).map(|account| account.settings.clone());
+        let settings = account_settings::patched(known.ok_or_else(gone)?, settings)?;
+        state.gateway.put_account_settings(&id, settings).await?;
+    }
     if let Some(paused) = patch.paused {
         set_paused(&state, &id, paused).await?;
     }
@@ -81,11 +86,11 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn detail(state: &AppState, id: &AccountId) -> Result<Json<AccountDetail>, Refusal> {
+pub(crate) fn detail(state: &AppState, id: &AccountId) -> Result<Json<AccountDetail>, Refusal> {
     view::account_detail(&state.gateway, id, RECENT).map(Json).ok_or_else(gone)
 }
 
-fn parse(id: &str) -> Result<AccountId, Refusal> {
+pub(crate) fn parse(id: &str) -> Result<AccountId, Refusal> {
     AccountId::parse(id).map_err(|_| gone())
 }
 

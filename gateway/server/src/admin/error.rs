@@ -39,6 +39,12 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, "signed_out", "sign in first")
     }
 
+    pub(crate) fn unknown_key() -> Self {
+        let message =
+            "this operator key is not valid; make one with `switchyard key create LABEL --operator`";
+        Self::new(StatusCode::UNAUTHORIZED, "unknown_key", message)
+    }
+
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
@@ -58,6 +64,19 @@ impl Refusal {
         let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", message);
         refusal.retry_after = Some(seconds);
         refusal
+    }
+
+    pub(crate) fn upstream(failure: &Failure) -> Self {
+        let kind = failure.kind.label();
+        Self::new(StatusCode::BAD_GATEWAY, kind, failure.message.clone())
+    }
+
+    pub(crate) fn proxy(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "proxy_failed", message)
+    }
+
+    pub(crate) fn issuer(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "sign_in_failed", message)
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
@@ -114,14 +133,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        let bytes = body::read(request, MAX_ADMIN_BYTES).await?;
-        let invalid = |error: serde_json::Error| {
-            Refusal::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid_body",
-                format!("the body does not fit: {error}"),
-            )
-        };
-        serde_json::from_slice(&bytes).map(Self).map_err(invalid)
+        read_json(request, MAX_ADMIN_BYTES).await.map(Self)
     }
+}
+
+/// A JSON body within a limit of its own.
+pub(super) async fn read_json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Refusal> {
+    let bytes = body::read(request, limit).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Refusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_body",
+            format!("the body does not fit: {error}"),
+        )
+    })
 }

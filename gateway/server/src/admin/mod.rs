@@ -1,13 +1,18 @@
 //! What the operator calls, behind the session.
 
+mod account_settings;
 pub(crate) mod accounts;
 pub(crate) mod decisions;
 mod error;
 pub(crate) mod guard;
+pub(crate) mod import;
 pub(crate) mod keys;
+pub(crate) mod operations;
 pub(crate) mod overview;
 pub(crate) mod policies;
+pub(crate) mod proxies;
 pub(crate) mod session;
+pub(crate) mod sign_in;
 mod view;
 
 use axum::extract::Request;

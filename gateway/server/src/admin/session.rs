@@ -65,15 +65,25 @@ pub(crate) async fn log_in(State(state): State<AppState>, request: Request) -> R
         return Err(Refusal::too_many_tries(wait.as_secs().max(1)));
     }
     let Body(Credentials { password }) = read(request).await?;
-    let Some(stored) = stored_password(&state).await? else {
+    check_password(&state, password).await?;
+    signed_in(&state)
+}
+
+/// Lets only who knows the password through. Wrong ones count, wherever they are tried.
+pub(super) async fn check_password(state: &AppState, password: String) -> Result<(), Refusal> {
+    let now = state.gateway.now();
+    if let Some(wait) = state.sessions.closed_for(now) {
+        return Err(Refusal::too_many_tries(wait.as_secs().max(1)));
+    }
+    let Some(stored) = stored_password(state).await? else {
         return Err(Refusal::conflict("no password is set yet; open the dashboard on the gateway's machine"));
     };
     let verified = state.sessions.hashing.verify(password, stored).await;
     if verified.map_err(|error| Refusal::internal(error.to_string()))? {
-        return signed_in(&state);
+        return Ok(());
     }
     state.sessions.wrong_password(now);
-    tracing::warn!("a sign-in with a wrong password was refused");
+    tracing::warn!("a wrong password was refused");
     Err(Refusal::field("password", "this is not the password"))
 }
 

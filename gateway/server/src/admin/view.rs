@@ -74,6 +74,7 @@ pub(super) fn account_detail(gateway: &Gateway, id: &AccountId, recent: usize) -
     })?;
     Some(AccountDetail {
         account: account(gateway, id)?,
+        settings: super::account_settings::view(&stored.settings),
         workspace_id: stored.identity.workspace_id,
         created_at: stored.created_at.as_millis(),
         token_expires_at: token.as_ref().and_then(|token| token.expires_at).map(Timestamp::as_millis),
@@ -98,6 +99,9 @@ fn account_view(slot: &Slot, email: Option<String>, now: Timestamp) -> AccountVi
         state_reason,
         windows: windows.collect(),
         cooldowns: slot.cooldowns_at(now).map(cooldown_view).collect(),
+        groups: slot.profile.groups.clone(),
+        tags: slot.profile.tags.clone(),
+        pinned: slot.settings.pinned,
         in_flight: slot.in_flight,
         requests: slot.requests,
         failures: slot.failures,

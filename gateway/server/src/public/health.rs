@@ -6,11 +6,13 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use gateway_core::stage::identify;
+use gateway_domain::Dialect;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 use crate::peer::peer_of;
+
 use crate::{AppState, rescue};
 
 /// How long the database may take to answer before it counts as away.
@@ -40,7 +42,7 @@ pub(crate) async fn ready(State(state): State<AppState>) -> Response {
 /// `GET /metrics`, in the text format of Prometheus. Needs a client key from elsewhere.
 pub(crate) async fn metrics(State(state): State<AppState>, request: Request) -> Response {
     if let Err(failure) = identify(&state.gateway.keys(), peer_of(&request), request.headers()) {
-        return rescue::answer(&failure, None);
+        return rescue::answer(&failure, Dialect::OpenAiResponses, None);
     }
     let text = state.metrics.text(&state.gateway);
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()

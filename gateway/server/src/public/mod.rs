@@ -2,4 +2,4 @@
 
 pub(crate) mod health;
 pub(crate) mod models;
-pub(crate) mod responses;
+pub(crate) mod turns;

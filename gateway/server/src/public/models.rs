@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use gateway_core::stage::identify;
-use gateway_domain::Failure;
+use gateway_domain::{Dialect, Failure};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
@@ -37,6 +37,6 @@ fn answer(list: Result<Bytes, Failure>) -> Response {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(failure) => rescue::answer(&failure, None),
+        Err(failure) => rescue::answer(&failure, Dialect::OpenAiResponses, None),
     }
 }

@@ -4,6 +4,7 @@
 
 use futures_util::future::BoxFuture;
 use gateway_core::ports::storage::{Ledger, SettlementRecord, StoreError};
+use gateway_domain::Timestamp;
 use sqlx::PgPool;
 
 use super::PostgresStore;
@@ -17,6 +18,25 @@ impl Ledger for PostgresStore {
                 return Ok(());
             }
             insert(&self.pool, &settlement_rows(batch)).await
+        })
+    }
+
+    fn prune(&self, before: Timestamp, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            // What another gateway is just removing is left to it.
+            let done = sqlx::query(
+                "WITH old AS MATERIALIZED (
+                     SELECT request_id FROM settlements WHERE at < $1 ORDER BY at, request_id LIMIT $2
+                     FOR UPDATE SKIP LOCKED
+                 )
+                 DELETE FROM settlements USING old WHERE settlements.request_id = old.request_id",
+            )
+            .bind(before.as_millis())
+            .bind(i64::from(limit))
+            .execute(&self.pool)
+            .await
+            .map_err(unavailable)?;
+            Ok(done.rows_affected())
         })
     }
 

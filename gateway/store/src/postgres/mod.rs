@@ -7,9 +7,12 @@
 //! Refuses: SQLite's SQL, deciding what a row means (`rows`).
 
 mod accounts;
+mod import;
 mod keys;
 mod ledger;
+mod proxies;
 mod refresh;
+mod reseal;
 mod settings;
 
 use std::io::ErrorKind;
@@ -30,6 +33,19 @@ const SESSION: &str = "
     SELECT set_config('default_transaction_isolation', 'read committed', false),
            CASE WHEN current_setting('synchronous_commit') = 'off'
                 THEN set_config('synchronous_commit', 'on', false) END";
+
+/// Selects accounts as [`crate::rows::AccountRow`] reads them.
+macro_rules! select_accounts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, kind, name, seat, workspace_id, user_id, email, plan, state, state_reason, created_at, quota,
+                 quota_seen_at, settings, settings_key_id, COALESCE(version, 0) AS version
+             FROM accounts LEFT JOIN credentials ON account_id = id ",
+            $rest
+        )
+    };
+}
+use select_accounts;
 
 /// PostgreSQL behind the storage ports.
 pub struct PostgresStore {
@@ -61,6 +77,15 @@ impl PostgresStore {
             })
             .connect_lazy_with(server);
         Ok(Self { pool, keys })
+    }
+
+    /// Whether the tables can be read.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1 FROM settings LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await
+            .map(|_| ())
+            .map_err(unavailable)
     }
 
     /// Waits for what is running and closes the connections.

@@ -1,35 +1,34 @@
-//! Accounts on SQLite. The rotation of their tokens is in `refresh`.
+//! Accounts on SQLite. Their import is in `import`, the rotation of their tokens in `refresh`.
 //!
 //! Refuses: schedules, tokens in the clear.
 
-use std::collections::HashSet;
-
 use futures_util::future::BoxFuture;
-use gateway_core::ports::storage::{AccountStore, Claim, Imported, NewAccount, StoreError, StoredAccount};
-use gateway_domain::{
-    Account, AccountId, AccountIdentity, AccountState, CredentialVersion, Credentials, QuotaSnapshot,
-    Timestamp,
+use gateway_core::ports::storage::{
+    AccountStore, Claim, ClaimHolder, Imported, NewAccount, StoreError, StoredAccount, StoredCredentials,
 };
-use sqlx::SqliteConnection;
+use gateway_domain::{
+    AccountId, AccountSettings, AccountState, CredentialVersion, Credentials, QuotaSnapshot, Timestamp,
+};
 
-use super::{SqliteStore, repeats};
+use super::{SqliteStore, json_texts, repeats, select_accounts};
 use crate::error::{existing, unavailable};
-use crate::naming::{free_name, storable, storable_account};
-use crate::rows::{AccountRow, CredentialRow, quota_columns, state_columns, stored_accounts};
-use crate::seal::{Sealed, seal_tokens};
+use crate::import::Batch;
+use crate::naming::storable;
+use crate::offload::offload;
+use crate::rows::{
+    AccountRow, CredentialRow, SettingsRow, opened_tokens, quota_columns, state_columns, stored_accounts,
+};
+use crate::seal::seal_account_settings;
 
 impl AccountStore for SqliteStore {
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredAccount>, StoreError>> {
         Box::pin(async move {
-            let rows: Vec<AccountRow> = sqlx::query_as(
-                "SELECT id, kind, name, workspace_id, user_id, email, plan, state, state_reason, created_at,
-                        quota, quota_seen_at
-                 FROM accounts ORDER BY name",
-            )
-            .fetch_all(&self.readers)
-            .await
-            .map_err(unavailable)?;
-            Ok(stored_accounts(rows))
+            let rows: Vec<AccountRow> = sqlx::query_as(select_accounts!("ORDER BY name"))
+                .fetch_all(&self.readers)
+                .await
+                .map_err(unavailable)?;
+            let keys = self.keys.clone();
+            offload(rows.len(), move || stored_accounts(rows, &keys)).await
         })
     }
 
@@ -38,7 +37,35 @@ impl AccountStore for SqliteStore {
         account: NewAccount,
         credentials: Credentials,
     ) -> BoxFuture<'_, Result<Imported, StoreError>> {
-        Box::pin(self.import_account(account, credentials))
+        Box::pin(async move {
+            let results = self.import_batch(Batch::new(vec![(account, credentials)])).await?;
+            existing(results.into_iter().next(), "the account")?
+        })
+    }
+
+    fn import_many(
+        &self,
+        accounts: Vec<(NewAccount, Credentials)>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Imported, StoreError>>, StoreError>> {
+        Box::pin(self.import_batch(Batch::new(accounts)))
+    }
+
+    fn credentials_of(
+        &self,
+        ids: Vec<AccountId>,
+    ) -> BoxFuture<'_, Result<Vec<(AccountId, Result<StoredCredentials, StoreError>)>, StoreError>> {
+        Box::pin(async move {
+            let rows: Vec<CredentialRow> = sqlx::query_as(
+                "SELECT account_id, version, tokens, key_id, expires_at, refreshed_at, refresh_claimed_until
+                 FROM credentials WHERE account_id IN (SELECT value FROM json_each(?))",
+            )
+            .bind(json_texts(ids.iter().map(AccountId::as_str)))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+            let keys = self.keys.clone();
+            offload(rows.len(), move || opened_tokens(rows, &keys)).await
+        })
     }
 
     fn credentials(
@@ -48,7 +75,7 @@ impl AccountStore for SqliteStore {
         let id = id.clone();
         Box::pin(async move {
             let row: Option<CredentialRow> = sqlx::query_as(
-                "SELECT version, tokens, key_id, expires_at, refreshed_at, refresh_claimed_until
+                "SELECT account_id, version, tokens, key_id, expires_at, refreshed_at, refresh_claimed_until
                  FROM credentials WHERE account_id = ?",
             )
             .bind(id.as_str())
@@ -62,10 +89,11 @@ impl AccountStore for SqliteStore {
     fn claim_refresh(
         &self,
         id: &AccountId,
+        holder: &ClaimHolder,
         now: Timestamp,
         until: Timestamp,
     ) -> BoxFuture<'_, Result<Claim, StoreError>> {
-        Box::pin(self.claim(id.clone(), now, until))
+        Box::pin(self.claim(id.clone(), holder.clone(), now, until))
     }
 
     fn finish_refresh(
@@ -77,13 +105,17 @@ impl AccountStore for SqliteStore {
         Box::pin(self.finish(id.clone(), replaces, credentials))
     }
 
-    fn abandon_refresh(
+    fn abandon_refresh(&self, id: &AccountId, holder: &ClaimHolder) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.abandon(id.clone(), holder.clone()))
+    }
+
+    fn bury(
         &self,
         id: &AccountId,
         version: CredentialVersion,
-        dead: Option<AccountState>,
+        state: AccountState,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.abandon(id.clone(), version, dead))
+        Box::pin(self.mark_dead(id.clone(), version, state))
     }
 
     fn rename(&self, id: &AccountId, name: &str) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -99,6 +131,33 @@ impl AccountStore for SqliteStore {
                     false => unavailable(error),
                 })?;
             existing((done.rows_affected() > 0).then_some(()), "the account")
+        })
+    }
+
+    fn put_settings(
+        &self,
+        id: &AccountId,
+        settings: AccountSettings,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = id.clone();
+        Box::pin(async move {
+            let mut tx = self.write().await?;
+            let row: Option<SettingsRow> =
+                sqlx::query_as("SELECT settings, settings_key_id FROM accounts WHERE id = ?")
+                    .bind(id.as_str())
+                    .fetch_optional(&mut *tx)
+                    .await
+                    .map_err(unavailable)?;
+            let old = existing(row, "the account")?.sealed();
+            let sealed = seal_account_settings(&self.keys, &id, &settings, old.as_ref())?;
+            sqlx::query("UPDATE accounts SET settings = ?, settings_key_id = ? WHERE id = ?")
+                .bind(sealed.bytes)
+                .bind(sealed.key_id)
+                .bind(id.as_str())
+                .execute(&mut *tx)
+                .await
+                .map_err(unavailable)?;
+            tx.commit().await.map_err(unavailable)
         })
     }
 
@@ -156,104 +215,4 @@ impl AccountStore for SqliteStore {
             tx.commit().await.map_err(unavailable)
         })
     }
-}
-
-impl SqliteStore {
-    async fn import_account(
-        &self,
-        new: NewAccount,
-        credentials: Credentials,
-    ) -> Result<Imported, StoreError> {
-        let new = storable_account(new);
-        let mut tx = self.write().await?;
-        let seat = new.identity.seat();
-        let known: Option<AccountRow> = sqlx::query_as(
-            "UPDATE accounts
-             SET state = 'active', state_reason = NULL,
-                 user_id = COALESCE(?2, user_id), email = COALESCE(?3, email), plan = COALESCE(?4, plan)
-             WHERE seat = ?1
-             RETURNING id, kind, name, workspace_id, user_id, email, plan, state, state_reason, created_at,
-                       quota, quota_seen_at",
-        )
-        .bind(seat)
-        .bind(new.identity.user_id.clone())
-        .bind(new.identity.email.clone())
-        .bind(new.plan.clone())
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(unavailable)?;
-
-        let imported = match known {
-            Some(row) => Imported::Updated(row.stored()?.account),
-            None => Imported::Added(add(&mut tx, new).await?),
-        };
-        let (Imported::Added(account) | Imported::Updated(account)) = &imported;
-        let sealed = seal_tokens(&self.keys, &account.id, &credentials)?;
-        replace_tokens(&mut tx, &account.id, sealed, &credentials).await?;
-        tx.commit().await.map_err(unavailable)?;
-        Ok(imported)
-    }
-}
-
-/// Adds an account under the first free name.
-async fn add(tx: &mut SqliteConnection, new: NewAccount) -> Result<Account, StoreError> {
-    let names: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM accounts").fetch_all(&mut *tx).await.map_err(unavailable)?;
-    let taken: HashSet<String> = names.into_iter().collect();
-    let name = free_name(&new.name, &taken);
-    let AccountIdentity { workspace_id, user_id, email } = new.identity.clone();
-    sqlx::query(
-        "INSERT INTO accounts (id, kind, name, seat, workspace_id, user_id, email, plan, state, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'active', ?)",
-    )
-    .bind(new.id.as_str())
-    .bind(new.kind.as_str())
-    .bind(&name)
-    .bind(new.identity.seat())
-    .bind(workspace_id)
-    .bind(user_id)
-    .bind(email)
-    .bind(&new.plan)
-    .bind(new.created_at.as_millis())
-    .execute(tx)
-    .await
-    .map_err(|error| match repeats(&error, "accounts.id") {
-        true => StoreError::Conflict { what: "the account" },
-        false => unavailable(error),
-    })?;
-    Ok(Account {
-        id: new.id,
-        kind: new.kind,
-        name,
-        identity: new.identity,
-        plan: new.plan,
-        state: AccountState::Active,
-        created_at: new.created_at,
-    })
-}
-
-/// A sign-in: it counts as the next version, and ends the claim of whoever is rotating the tokens before it.
-async fn replace_tokens(
-    tx: &mut SqliteConnection,
-    id: &AccountId,
-    sealed: Sealed,
-    credentials: &Credentials,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO credentials (account_id, version, tokens, key_id, expires_at, refreshed_at)
-         VALUES (?, 1, ?, ?, ?, ?)
-         ON CONFLICT (account_id) DO UPDATE
-         SET version = credentials.version + 1, tokens = excluded.tokens, key_id = excluded.key_id,
-             expires_at = excluded.expires_at, refreshed_at = excluded.refreshed_at,
-             refresh_claimed_until = NULL",
-    )
-    .bind(id.as_str())
-    .bind(sealed.bytes)
-    .bind(sealed.key_id)
-    .bind(credentials.expires_at.map(Timestamp::as_millis))
-    .bind(credentials.refreshed_at.as_millis())
-    .execute(tx)
-    .await
-    .map_err(unavailable)?;
-    Ok(())
 }

@@ -2,8 +2,14 @@
 //!
 //! Refuses: sums and prices; the ledger keeps what happened.
 
+use std::sync::LazyLock;
+
 use futures_util::future::BoxFuture;
 use gateway_core::ports::storage::{Ledger, SettlementRecord, StoreError};
+use gateway_domain::Timestamp;
+use sqlx::Sqlite;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
 
 use super::SqliteStore;
 use crate::error::unavailable;
@@ -15,16 +21,33 @@ impl Ledger for SqliteStore {
             if batch.is_empty() {
                 return Ok(());
             }
-            // One statement with one argument for the whole batch: a statement per row would cost the process that
-            // serves requests more than everything else it does for them.
-            let rows = settlement_rows(batch);
-            let rows =
-                serde_json::to_string(&rows.iter().map(columns).collect::<Vec<_>>()).map_err(|error| {
-                    StoreError::Unavailable(format!("settlements could not be written as JSON: {error}"))
-                })?;
             let mut tx = self.write().await?;
-            sqlx::query(APPEND).bind(rows).execute(&mut *tx).await.map_err(unavailable)?;
+            let mut rows = settlement_rows(batch);
+            while let Some(statement) = Append::of(rows.len()) {
+                let later = rows.split_off(statement.rows);
+                let mut query = sqlx::query(statement.sql);
+                for row in rows {
+                    query = bind(query, row);
+                }
+                query.execute(&mut *tx).await.map_err(unavailable)?;
+                rows = later;
+            }
             tx.commit().await.map_err(unavailable)
+        })
+    }
+
+    fn prune(&self, before: Timestamp, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let done = sqlx::query(
+                "DELETE FROM settlements WHERE rowid IN
+                     (SELECT rowid FROM settlements WHERE at < ? ORDER BY at, request_id LIMIT ?)",
+            )
+            .bind(before.as_millis())
+            .bind(i64::from(limit))
+            .execute(&self.writer)
+            .await
+            .map_err(unavailable)?;
+            Ok(done.rows_affected())
         })
     }
 
@@ -44,32 +67,74 @@ impl Ledger for SqliteStore {
     }
 }
 
-/// The argument is an array of rows, each an array in the order of the columns. `WHERE true` tells the conflict clause
-/// from a join's condition.
-const APPEND: &str =
-    "INSERT INTO settlements (request_id, at, client, model, account_id, outcome, status, input_tokens,
-         input_cached_tokens, output_tokens, reasoning_tokens, first_event_ms, duration_ms, attempts)
-     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-            value->>8, value->>9, value->>10, value->>11, value->>12, value->>13
-     FROM json_each(?) WHERE true
-     ON CONFLICT (request_id) DO NOTHING";
+/// A statement that appends a fixed number of rows.
+///
+/// One a row would cost the process that serves requests more than everything else it does for them, and so does
+/// handing them over as JSON. Statements for 1, 2, 4 … rows make up any batch, and are so few that each is prepared
+/// once and kept.
+struct Append {
+    rows: usize,
+    sql: &'static str,
+}
 
-/// One row as the array that [`APPEND`] reads.
-fn columns(row: &SettlementRow) -> impl serde::Serialize {
-    (
-        &row.request_id,
-        row.at,
-        &row.client,
-        &row.model,
-        &row.account_id,
-        &row.outcome,
-        row.status,
-        row.input_tokens,
-        row.input_cached_tokens,
-        row.output_tokens,
-        row.reasoning_tokens,
-        row.first_event_ms,
-        row.duration_ms,
-        row.attempts,
-    )
+impl Append {
+    /// The largest has 128 rows: larger ones are not faster, and what is prepared stays in memory.
+    const STATEMENTS: usize = 8;
+
+    /// The largest one for so many rows; `None` when there is nothing left.
+    fn of(rows: usize) -> Option<Self> {
+        static SQL: LazyLock<Vec<String>> =
+            LazyLock::new(|| (0..Append::STATEMENTS).map(|power| Append::sql(1 << power)).collect());
+        let power = usize::try_from(rows.checked_ilog2()?).ok()?.min(Self::STATEMENTS - 1);
+        SQL.get(power).map(|sql| Self { rows: 1 << power, sql })
+    }
+
+    fn sql(rows: usize) -> String {
+        let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        format!(
+            "INSERT INTO settlements (request_id, at, client, model, account_id, outcome, status, input_tokens,
+                 input_cached_tokens, output_tokens, reasoning_tokens, first_event_ms, duration_ms, attempts)
+             VALUES {}
+             ON CONFLICT (request_id) DO NOTHING",
+            vec![row; rows].join(", ")
+        )
+    }
+}
+
+type Statement = Query<'static, Sqlite, SqliteArguments>;
+
+fn bind(query: Statement, row: SettlementRow) -> Statement {
+    query
+        .bind(row.request_id)
+        .bind(row.at)
+        .bind(row.client)
+        .bind(row.model)
+        .bind(row.account_id)
+        .bind(row.outcome)
+        .bind(row.status)
+        .bind(row.input_tokens)
+        .bind(row.input_cached_tokens)
+        .bind(row.output_tokens)
+        .bind(row.reasoning_tokens)
+        .bind(row.first_event_ms)
+        .bind(row.duration_ms)
+        .bind(row.attempts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_make_up_any_batch() {
+        for batch in (0..=300).chain([500, 1000]) {
+            let (mut left, mut largest) = (batch, usize::MAX);
+            while let Some(statement) = Append::of(left) {
+                assert!(statement.rows <= largest, "{batch}");
+                assert_eq!(statement.sql.matches('?').count(), 14 * statement.rows);
+                (left, largest) = (left - statement.rows, statement.rows);
+            }
+            assert_eq!(left, 0, "{batch}");
+        }
+    }
 }

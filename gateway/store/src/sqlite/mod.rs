@@ -7,9 +7,12 @@
 //! Refuses: PostgreSQL's SQL, deciding what a row means (`rows`).
 
 mod accounts;
+mod import;
 mod keys;
 mod ledger;
+mod proxies;
 mod refresh;
+mod reseal;
 mod settings;
 
 use std::path::Path;
@@ -27,6 +30,20 @@ use crate::error::{not_opened, unavailable};
 use crate::{KeyRing, OpenError, StoreOptions, files, migrations};
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Selects accounts as [`crate::rows::AccountRow`] reads them. SQLite would rather find the version by the primary key,
+/// and read the tokens beside it.
+macro_rules! select_accounts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, kind, name, seat, workspace_id, user_id, email, plan, state, state_reason, created_at, quota,
+                 quota_seen_at, settings, settings_key_id, COALESCE(version, 0) AS version
+             FROM accounts LEFT JOIN credentials INDEXED BY credentials_versions ON account_id = id ",
+            $rest
+        )
+    };
+}
+use select_accounts;
 
 /// SQLite behind the storage ports.
 pub struct SqliteStore {
@@ -69,6 +86,15 @@ impl SqliteStore {
         let mut tx = connection.begin_with(BEGIN).await.map_err(not_opened)?;
         migrations::run_sqlite(&mut tx).await?;
         tx.commit().await.map_err(not_opened)
+    }
+
+    /// Whether the tables can be read.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1 FROM settings LIMIT 1")
+            .fetch_optional(&self.readers)
+            .await
+            .map(|_| ())
+            .map_err(unavailable)
     }
 
     /// Waits for what is running and closes the connections.
@@ -125,6 +151,11 @@ fn is_busy(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code & PRIMARY_CODE == SQLITE_BUSY)
 }
 
+/// Texts as the one argument that `json_each` reads: a statement's text does not depend on their number.
+fn json_texts<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    serde_json::Value::from(texts.collect::<Vec<_>>()).to_string()
+}
+
 /// Whether a write broke the uniqueness of this column, named as SQLite does (`table.column`).
 fn repeats(error: &sqlx::Error, column: &str) -> bool {
     error
@@ -173,6 +204,42 @@ mod tests {
         let journal: String =
             sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
         assert_eq!(journal, "wal");
+    }
+
+    #[tokio::test]
+    async fn a_probe_does_not_wait_as_long_as_a_query_would() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyRing::load_or_create(&folder.path().join("key")).unwrap();
+        let options = StoreOptions { readers: 1, ..StoreOptions::default() };
+        let store = SqliteStore::open(&folder.path().join("gateway.db"), keys, &options).await.unwrap();
+        let store = std::sync::Arc::new(store);
+        let probed = crate::Store(crate::Backend::Sqlite(store.clone()));
+        let held = store.readers.acquire().await.unwrap();
+        let late = StoreError::Unavailable("it did not answer within 1s".to_owned());
+        assert_eq!(probed.ping().await, Err(late));
+        drop(held);
+        assert_eq!(probed.ping().await, Ok(()));
+    }
+
+    /// Both are read through an index alone: the rows beside hold much that is not asked for.
+    #[tokio::test]
+    async fn versions_and_old_settlements_are_found_in_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder.path().join("gateway.db")).await;
+        let plan = async |sql: &'static str| -> String {
+            let steps: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(sql).fetch_all(&store.readers).await.unwrap();
+            steps.into_iter().map(|(.., step)| step + "; ").collect()
+        };
+        let list = plan(concat!("EXPLAIN QUERY PLAN ", select_accounts!("ORDER BY name"))).await;
+        assert!(
+            list.contains("COVERING INDEX credentials_versions") && !list.contains("TEMP B-TREE"),
+            "{list}"
+        );
+        let old =
+            plan("EXPLAIN QUERY PLAN SELECT rowid FROM settlements WHERE at < 1 ORDER BY at, request_id")
+                .await;
+        assert!(old.contains("COVERING INDEX settlements_by_time") && !old.contains("TEMP B-TREE"), "{old}");
     }
 
     #[tokio::test]

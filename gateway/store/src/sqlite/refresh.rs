@@ -2,12 +2,13 @@
 //!
 //! Refuses: talking to upstreams, deciding when to rotate.
 
-use gateway_core::ports::storage::{Claim, StoreError};
+use gateway_core::ports::storage::{Claim, ClaimHolder, StoreError};
 use gateway_domain::{AccountId, AccountState, CredentialVersion, Credentials, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use crate::error::{existing, unavailable};
+use crate::naming::storable;
 use crate::rows::{CredentialRow, state_columns};
 use crate::seal::seal_tokens;
 
@@ -15,12 +16,13 @@ impl SqliteStore {
     pub(super) async fn claim(
         &self,
         id: AccountId,
+        holder: ClaimHolder,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Claim, StoreError> {
         let mut tx = self.write().await?;
         let row: Option<CredentialRow> = sqlx::query_as(
-            "SELECT version, tokens, key_id, expires_at, refreshed_at, refresh_claimed_until
+            "SELECT account_id, version, tokens, key_id, expires_at, refreshed_at, refresh_claimed_until
              FROM credentials WHERE account_id = ?",
         )
         .bind(id.as_str())
@@ -33,12 +35,17 @@ impl SqliteStore {
         }
         // Opened before the claim is written: tokens that nobody can read are not worth holding.
         let (credentials, version) = row.open(&self.keys, &id)?;
-        sqlx::query("UPDATE credentials SET refresh_claimed_until = ? WHERE account_id = ?")
-            .bind(until.as_millis())
-            .bind(id.as_str())
-            .execute(&mut *tx)
-            .await
-            .map_err(unavailable)?;
+        sqlx::query(
+            "UPDATE credentials
+             SET refresh_claimed_until = ?1, refresh_holder_until = ?1, refresh_holder = ?2
+             WHERE account_id = ?3",
+        )
+        .bind(until.as_millis())
+        .bind(storable(&holder.0))
+        .bind(id.as_str())
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable)?;
         tx.commit().await.map_err(unavailable)?;
         Ok(Claim::Granted { credentials, version })
     }
@@ -55,7 +62,7 @@ impl SqliteStore {
         let version: Option<i64> = sqlx::query_scalar(
             "UPDATE credentials
              SET version = version + 1, tokens = ?, key_id = ?, expires_at = ?, refreshed_at = ?,
-                 refresh_claimed_until = NULL
+                 refresh_claimed_until = NULL, refresh_holder = NULL, refresh_holder_until = NULL
              WHERE account_id = ? AND version = ?
              RETURNING version",
         )
@@ -81,33 +88,53 @@ impl SqliteStore {
         Ok(CredentialVersion(version))
     }
 
-    pub(super) async fn abandon(
+    pub(super) async fn abandon(&self, id: AccountId, holder: ClaimHolder) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        require_account(&mut tx, &id).await?;
+        // Nothing changes when the claim has ended and somebody else's has begun.
+        sqlx::query(
+            "UPDATE credentials
+             SET refresh_claimed_until = NULL, refresh_holder = NULL, refresh_holder_until = NULL
+             WHERE account_id = ?1 AND refresh_holder = ?2 AND refresh_holder_until = refresh_claimed_until",
+        )
+        .bind(id.as_str())
+        .bind(storable(&holder.0))
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable)?;
+        tx.commit().await.map_err(unavailable)
+    }
+
+    pub(super) async fn mark_dead(
         &self,
         id: AccountId,
         version: CredentialVersion,
-        dead: Option<AccountState>,
+        state: AccountState,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         require_account(&mut tx, &id).await?;
-        let freed = sqlx::query(
-            "UPDATE credentials SET refresh_claimed_until = NULL WHERE account_id = ? AND version = ?",
+        let ended = sqlx::query(
+            "UPDATE credentials
+             SET refresh_claimed_until = NULL, refresh_holder = NULL, refresh_holder_until = NULL
+             WHERE account_id = ?1 AND version = ?2",
         )
         .bind(id.as_str())
         .bind(version.0)
         .execute(&mut *tx)
         .await
         .map_err(unavailable)?;
-        // Newer tokens are not what failed: neither their claim nor their state is touched.
-        if let Some(state) = dead.filter(|_| freed.rows_affected() > 0) {
-            let (word, reason) = state_columns(&state);
-            sqlx::query("UPDATE accounts SET state = ?, state_reason = ? WHERE id = ?")
-                .bind(word)
-                .bind(reason)
-                .bind(id.as_str())
-                .execute(&mut *tx)
-                .await
-                .map_err(unavailable)?;
+        // Newer tokens are not what failed: neither their claim nor the account's state is touched.
+        if ended.rows_affected() == 0 {
+            return Err(StoreError::Conflict { what: "the account's tokens" });
         }
+        let (word, reason) = state_columns(&state);
+        sqlx::query("UPDATE accounts SET state = ?1, state_reason = ?2 WHERE id = ?3")
+            .bind(word)
+            .bind(reason)
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await
+            .map_err(unavailable)?;
         tx.commit().await.map_err(unavailable)
     }
 }

@@ -5,12 +5,15 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use gateway_core::ports::storage::{Imported, NewAccount, StoreError};
 use gateway_domain::{
-    Account, AccountId, AccountIdentity, AccountState, QuotaSnapshot, SignInReason, Window,
+    Account, AccountId, AccountIdentity, AccountSettings, AccountState, Credits, FeatureWindow,
+    QuotaSnapshot, SignInReason, Window,
 };
 use gateway_store::Store;
 
 use crate::fixture::Fixture;
-use crate::values::{add, at, busy, claim, listed, nameless, seat, stored, tokens, version};
+use crate::values::{
+    add, at, busy, claim, full_settings, holder, listed, nameless, seat, stored, tokens, version,
+};
 
 const GONE: StoreError = StoreError::NotFound { what: "the account" };
 
@@ -36,12 +39,13 @@ pub async fn a_new_seat_is_added(fixture: Fixture) {
         identity: new.identity,
         plan: new.plan,
         state: AccountState::Active,
+        settings: new.settings,
         created_at: new.created_at,
     };
     assert_eq!(account, expected);
     let list = store.accounts().list().await.unwrap();
     assert_eq!(list.len(), 1);
-    assert_eq!((&list[0].account, &list[0].quota), (&expected, &None));
+    assert_eq!((&list[0].account, &list[0].quota, list[0].version), (&expected, &None, version(1)));
     assert_eq!(stored(&store, &account.id).await, (tokens("a"), 1));
 }
 
@@ -159,6 +163,29 @@ pub async fn a_state_is_kept(fixture: Fixture) {
     }
 }
 
+pub async fn settings_are_what_was_last_put(fixture: Fixture) {
+    let store = fixture.open().await;
+    let accounts = store.accounts();
+    let new = NewAccount { settings: full_settings("work"), ..seat("work", "w1", "u1") };
+    let account = added(import(&store, new, "a").await);
+    assert_eq!(account.settings, full_settings("work"));
+    let other = add(&store, "other").await;
+    assert_eq!(listed(&fixture.open().await, &account.id).await.account, account);
+
+    for settings in [full_settings("again"), AccountSettings::default(), full_settings("last")] {
+        accounts.put_settings(&account.id, settings.clone()).await.unwrap();
+        let seen = listed(&fixture.open().await, &account.id).await;
+        assert_eq!((seen.account.settings, seen.version), (settings, version(1)));
+    }
+    assert_eq!(listed(&store, &other).await.account.settings, AccountSettings::default());
+    let again = NewAccount { settings: full_settings("of the import"), ..seat("x", "w1", "u1") };
+    let Imported::Updated(known) = import(&store, again, "b").await else {
+        panic!("added a known seat again")
+    };
+    assert_eq!(known.settings, full_settings("last"), "a known seat keeps its own");
+    assert_eq!(listed(&store, &known.id).await.account, known);
+}
+
 pub async fn deleting_takes_the_tokens_along(fixture: Fixture) {
     let store = fixture.open().await;
     let new = seat("work", "w1", "u1");
@@ -180,9 +207,12 @@ pub async fn what_is_not_there_is_not_found(fixture: Fixture) {
     let store = fixture.open().await;
     let (accounts, id) = (store.accounts(), AccountId::generate());
     assert_eq!(accounts.credentials(&id).await, Err(GONE));
-    assert_eq!(accounts.claim_refresh(&id, at(1), at(2)).await, Err(GONE));
+    assert_eq!(accounts.credentials_of(vec![id.clone()]).await, Ok(Vec::new()));
+    assert_eq!(accounts.claim_refresh(&id, &holder("me"), at(1), at(2)).await, Err(GONE));
     assert_eq!(accounts.finish_refresh(&id, version(1), tokens("x")).await, Err(GONE));
-    assert_eq!(accounts.abandon_refresh(&id, version(1), Some(AccountState::Paused)).await, Err(GONE));
+    assert_eq!(accounts.abandon_refresh(&id, &holder("me")).await, Err(GONE));
+    assert_eq!(accounts.bury(&id, version(1), AccountState::Paused).await, Err(GONE));
+    assert_eq!(accounts.put_settings(&id, AccountSettings::default()).await, Err(GONE));
     assert_eq!(accounts.rename(&id, "x").await, Err(GONE));
     assert_eq!(accounts.set_state(&id, AccountState::Paused).await, Err(GONE));
     assert_eq!(accounts.delete(&id).await, Err(GONE));
@@ -192,6 +222,12 @@ fn quota(used: f64, plan: Option<&str>) -> QuotaSnapshot {
     QuotaSnapshot {
         short: Some(Window { seconds: 18_000, used, resets_at: Some(at(1_700_010_000)) }),
         long: Some(Window { seconds: 604_800, used: used / 4.0, resets_at: None }),
+        features: vec![FeatureWindow {
+            feature: "GPT-5.3-Codex-Spark".to_owned(),
+            window: Window { seconds: 18_000, used, resets_at: None },
+        }],
+        credits: Some(Credits { available: true, unlimited: false, balance: Some(used * 8.0) }),
+        reset_credits: Some(2),
         plan: plan.map(str::to_owned),
     }
 }

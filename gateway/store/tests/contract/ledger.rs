@@ -5,7 +5,7 @@ use gateway_core::ports::storage::SettlementRecord;
 use gateway_domain::{RequestId, TokenUsage};
 
 use crate::fixture::Fixture;
-use crate::values::settlement;
+use crate::values::{at, settlement};
 
 pub async fn a_settlement_comes_back_as_it_was(fixture: Fixture) {
     let store = fixture.open().await;
@@ -107,4 +107,45 @@ pub async fn overlapping_batches_at_once_are_all_kept(fixture: Fixture) {
     kept.sort();
     expected.sort();
     assert_eq!(kept, expected);
+}
+
+pub async fn what_is_old_is_removed_a_part_at_a_time(fixture: Fixture) {
+    let store = fixture.open().await;
+    let ledger = store.ledger();
+    assert_eq!(ledger.prune(at(100), 10).await.unwrap(), 0);
+    let mut batch: Vec<_> = (0..10).map(|secs| settlement(RequestId::generate(), secs)).collect();
+    ledger.append(batch.clone()).await.unwrap();
+    batch.reverse();
+    let newest = async || ledger.newest(100).await.unwrap();
+
+    assert_eq!(ledger.prune(at(7), 0).await.unwrap(), 0);
+    assert_eq!(newest().await, batch);
+    assert_eq!(ledger.prune(at(7), 3).await.unwrap(), 3, "at most so many");
+    assert_eq!(newest().await, batch[..7], "the oldest went");
+    assert_eq!(ledger.prune(at(7), 100).await.unwrap(), 4);
+    assert_eq!(newest().await, batch[..3], "what is as old as the limit stays");
+    assert_eq!(ledger.prune(at(7), u32::MAX).await.unwrap(), 0);
+}
+
+pub async fn several_can_remove_at_once(fixture: Fixture) {
+    let stores = [fixture.open().await, fixture.open().await];
+    let batch: Vec<_> = (0..1000).map(|secs| settlement(RequestId::generate(), secs)).collect();
+    stores[0].ledger().append(batch.clone()).await.unwrap();
+    let removed = join_all((0..4_usize).map(|number| {
+        let ledger = stores[number % 2].ledger();
+        tokio::spawn(async move {
+            let mut removed = 0;
+            for _ in 0..10 {
+                removed += ledger.prune(at(900), 50).await.unwrap();
+            }
+            removed
+        })
+    }))
+    .await;
+    let mut removed: u64 = removed.into_iter().map(Result::unwrap).sum();
+    removed += stores[0].ledger().prune(at(900), 1000).await.unwrap();
+    assert_eq!(removed, 900, "none is counted twice");
+    let mut kept = stores[1].ledger().newest(1000).await.unwrap();
+    kept.reverse();
+    assert_eq!(kept, batch[900..]);
 }

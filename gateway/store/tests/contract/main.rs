@@ -13,10 +13,12 @@
 
 mod accounts;
 mod fixture;
+mod import_many;
 mod keys_and_settings;
 mod ledger;
 mod model;
 mod opening;
+mod proxies;
 mod refresh;
 mod sealing;
 mod server;
@@ -51,11 +53,21 @@ cases! {
         accounts_are_listed_by_name
         a_name_can_be_changed_to_a_free_one
         a_state_is_kept
+        settings_are_what_was_last_put
         deleting_takes_the_tokens_along
         what_is_not_there_is_not_found
         quota_is_remembered
         imports_at_once_recognise_the_seat
         imports_and_renames_at_once_keep_names_apart;
+    import_many:
+        each_of_a_batch_has_its_own_result
+        a_batch_that_changes_nothing_is_fine
+        a_batch_is_written_whole_or_not_at_all
+        overlapping_batches_at_once_know_each_others_seats
+        tokens_of_many_come_at_once;
+    proxies:
+        a_proxy_comes_back_as_it_was_put
+        the_name_of_a_proxy_is_taken_once;
     refresh:
         a_claim_is_exclusive_until_it_ends
         a_claim_outlives_its_process
@@ -65,8 +77,10 @@ cases! {
         a_sign_in_ends_a_claim
         of_two_results_the_first_counts
         giving_up_frees_the_claim
-        giving_up_for_good_marks_the_account
-        a_stale_end_touches_nothing
+        a_late_holder_cannot_give_back_a_newer_claim
+        a_claim_of_an_older_gateway_is_not_given_back
+        burying_marks_the_account_and_ends_the_claim
+        a_stale_burial_touches_nothing
         new_tokens_revive_what_was_called_dead;
     model:
         the_version_strictly_grows;
@@ -82,19 +96,28 @@ cases! {
         an_older_key_still_opens_and_the_active_one_seals
         without_the_key_secrets_are_refused_by_name
         a_sign_in_heals_an_account_whose_key_is_lost
-        errors_quote_neither_tokens_nor_addresses;
+        errors_quote_neither_tokens_nor_addresses
+        settings_that_do_not_open_set_an_account_aside
+        sealing_anew_frees_the_old_key
+        sealing_anew_passes_over_what_does_not_open
+        sealing_anew_beside_rotations_loses_none;
     ledger:
         a_settlement_comes_back_as_it_was
         settling_twice_keeps_the_first
         the_newest_come_first
         a_large_batch_is_written_whole
         odd_text_does_not_sink_its_batch
-        overlapping_batches_at_once_are_all_kept;
+        overlapping_batches_at_once_are_all_kept
+        what_is_old_is_removed_a_part_at_a_time
+        several_can_remove_at_once;
     opening:
         many_that_open_a_new_database_at_once_all_can
         what_was_written_is_there_after_reopening
         a_newer_database_is_refused_and_left_alone
         a_migration_in_another_form_is_refused
+        a_database_of_the_first_version_is_brought_up_to_date
+        the_first_version_can_write_beside_this_one
+        a_store_answers_until_it_is_closed
         a_closed_store_says_so;
 }
 

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::fixture::Fixture;
-use crate::values::{at, listed, seat, stored, tokens, version};
+use crate::values::{at, holder, listed, seat, stored, tokens, version};
 
 const HISTORIES: u64 = 8;
 const STEPS: usize = 30;
@@ -17,6 +17,7 @@ struct Model {
     version: i64,
     label: String,
     claimed_until: i64,
+    holder: String,
     state: AccountState,
 }
 
@@ -37,8 +38,14 @@ async fn history(stores: &[Store; 2], seed: u64) {
     let new = seat(&user, "w1", &user);
     let id = new.id.clone();
     stores[0].accounts().import(new, tokens("0")).await.unwrap();
-    let mut model =
-        Model { now: 0, version: 1, label: "0".to_owned(), claimed_until: 0, state: AccountState::Active };
+    let mut model = Model {
+        now: 0,
+        version: 1,
+        label: "0".to_owned(),
+        claimed_until: 0,
+        holder: String::new(),
+        state: AccountState::Active,
+    };
     let mut told = Vec::new();
     for step in 1..=STEPS {
         let before = model.version;
@@ -68,14 +75,14 @@ async fn take_step(
     let accounts = store.accounts();
     let guess = model.version + random.random_range(-1..=1);
     let label = step.to_string();
-    match random.random_range(0..6) {
+    match random.random_range(0..7) {
         0 | 1 => {
             let until = model.now + 20;
-            match accounts.claim_refresh(id, at(model.now), at(until)).await.unwrap() {
+            match accounts.claim_refresh(id, &holder(&label), at(model.now), at(until)).await.unwrap() {
                 Claim::Granted { credentials, version: number } => {
                     assert!(model.claimed_until <= model.now, "granted while claimed");
                     assert_eq!((credentials, number.0), (tokens(&model.label), model.version));
-                    model.claimed_until = until;
+                    (model.claimed_until, model.holder) = (until, label);
                     "claim: granted".to_owned()
                 }
                 Claim::Busy { until } => {
@@ -100,15 +107,24 @@ async fn take_step(
             format!("finish of {guess}: new tokens")
         }
         3 => {
-            let end = random.random_bool(0.5).then(dead);
-            accounts.abandon_refresh(id, version(guess), end.clone()).await.unwrap();
-            if guess == model.version {
+            let who = if random.random_bool(0.5) { model.holder.clone() } else { label };
+            accounts.abandon_refresh(id, &holder(&who)).await.unwrap();
+            if who == model.holder {
                 model.claimed_until = 0;
-                model.state = end.unwrap_or_else(|| model.state.clone());
             }
-            format!("abandon of {guess}")
+            format!("abandon by {who}")
         }
         4 => {
+            let done = accounts.bury(id, version(guess), dead()).await;
+            if guess != model.version {
+                assert!(matches!(done, Err(StoreError::Conflict { .. })), "{done:?}");
+                return format!("bury of {guess}: refused");
+            }
+            assert_eq!(done, Ok(()));
+            (model.claimed_until, model.state) = (0, dead());
+            format!("bury of {guess}")
+        }
+        5 => {
             let imported = accounts.import(seat("again", "w1", user), tokens(&label)).await.unwrap();
             assert!(matches!(imported, Imported::Updated(account) if account.id == *id));
             model.version += 1;

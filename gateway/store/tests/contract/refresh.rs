@@ -5,7 +5,7 @@ use gateway_core::ports::storage::{Claim, StoreError};
 use gateway_domain::{AccountState, SignInReason};
 
 use crate::fixture::Fixture;
-use crate::values::{add, at, busy, claim, listed, seat, stored, tokens, version};
+use crate::values::{add, at, busy, claim, claim_as, holder, listed, seat, stored, tokens, version};
 
 const STALE: StoreError = StoreError::Conflict { what: "the account's tokens" };
 
@@ -16,7 +16,7 @@ fn dead() -> AccountState {
 pub async fn a_claim_is_exclusive_until_it_ends(fixture: Fixture) {
     let store = fixture.open().await;
     let id = add(&store, "work").await;
-    let granted = store.accounts().claim_refresh(&id, at(100), at(160)).await.unwrap();
+    let granted = store.accounts().claim_refresh(&id, &holder("me"), at(100), at(160)).await.unwrap();
     assert_eq!(granted, Claim::Granted { credentials: tokens("first"), version: version(1) });
     for now in [100, 130, 159] {
         assert_eq!(busy(&store, &id, now).await, Some(at(160)), "at {now}");
@@ -41,7 +41,10 @@ pub async fn of_many_claims_at_once_one_is_granted(fixture: Fixture) {
         let now = 1000 * (round + 1);
         let claims = (0..8).map(|number: usize| {
             let (accounts, id) = (stores[number % 2].accounts(), id.clone());
-            async move { accounts.claim_refresh(&id, at(now), at(now + 60)).await.unwrap() }
+            async move {
+                let me = holder(&number.to_string());
+                accounts.claim_refresh(&id, &me, at(now), at(now + 60)).await.unwrap()
+            }
         });
         let granted = join_all(claims.map(tokio::spawn)).await;
         let granted = granted.iter().filter(|claim| matches!(claim, Ok(Claim::Granted { .. }))).count();
@@ -92,7 +95,7 @@ pub async fn a_sign_in_ends_a_claim(fixture: Fixture) {
     accounts.import(seat("work", "w1", "u1"), tokens("sign-in")).await.unwrap();
     assert_eq!(accounts.finish_refresh(&id, held, tokens("late")).await, Err(STALE));
     assert_eq!(stored(&store, &id).await, (tokens("sign-in"), 2));
-    accounts.abandon_refresh(&id, held, Some(dead())).await.unwrap();
+    assert_eq!(accounts.bury(&id, held, dead()).await, Err(STALE));
     assert_eq!(
         listed(&store, &id).await.account.state,
         AccountState::Active,
@@ -123,34 +126,67 @@ pub async fn of_two_results_the_first_counts(fixture: Fixture) {
 pub async fn giving_up_frees_the_claim(fixture: Fixture) {
     let store = fixture.open().await;
     let id = add(&store, "work").await;
-    let held = claim(&store, &id, 100, 160).await;
-    store.accounts().abandon_refresh(&id, held, None).await.unwrap();
-    assert_eq!(busy(&store, &id, 101).await, None);
+    claim_as(&store, &id, "mine", 100, 160).await;
+    store.accounts().abandon_refresh(&id, &holder("other")).await.unwrap();
+    assert_eq!(busy(&store, &id, 101).await, Some(at(160)), "only its holder gives a claim back");
+    fixture.open().await.accounts().abandon_refresh(&id, &holder("mine")).await.unwrap();
+    assert_eq!(busy(&store, &id, 102).await, None);
     assert_eq!(stored(&store, &id).await, (tokens("first"), 1));
     assert_eq!(listed(&store, &id).await.account.state, AccountState::Active);
 }
 
-pub async fn giving_up_for_good_marks_the_account(fixture: Fixture) {
+pub async fn a_late_holder_cannot_give_back_a_newer_claim(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let accounts = store.accounts();
+    let slow = claim_as(&store, &id, "slow", 100, 160).await;
+    assert_eq!(claim_as(&store, &id, "quick", 170, 230).await, slow, "the tokens are the same");
+    accounts.abandon_refresh(&id, &holder("slow")).await.unwrap();
+    assert_eq!(busy(&store, &id, 180).await, Some(at(230)));
+    accounts.abandon_refresh(&id, &holder("quick")).await.unwrap();
+    assert_eq!(busy(&store, &id, 181).await, None);
+    // Whoever has finished holds nothing any more.
+    let held = claim_as(&store, &id, "done", 300, 360).await;
+    accounts.finish_refresh(&id, held, tokens("second")).await.unwrap();
+    claim_as(&store, &id, "next", 310, 370).await;
+    accounts.abandon_refresh(&id, &holder("done")).await.unwrap();
+    assert_eq!(busy(&store, &id, 320).await, Some(at(370)));
+}
+
+pub async fn a_claim_of_an_older_gateway_is_not_given_back(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    claim_as(&store, &id, "mine", 100, 160).await;
+    // It claims after ours has ended, and knows nothing of holders.
+    fixture.execute("UPDATE credentials SET refresh_claimed_until = 230000").await;
+    store.accounts().abandon_refresh(&id, &holder("mine")).await.unwrap();
+    assert_eq!(busy(&store, &id, 180).await, Some(at(230)));
+}
+
+pub async fn burying_marks_the_account_and_ends_the_claim(fixture: Fixture) {
     let store = fixture.open().await;
     let id = add(&store, "work").await;
     let held = claim(&store, &id, 100, 160).await;
-    store.accounts().abandon_refresh(&id, held, Some(dead())).await.unwrap();
+    store.accounts().bury(&id, held, dead()).await.unwrap();
     let store = fixture.open().await;
     assert_eq!(listed(&store, &id).await.account.state, dead());
     assert_eq!(stored(&store, &id).await, (tokens("first"), 1));
     assert_eq!(busy(&store, &id, 101).await, None);
 }
 
-pub async fn a_stale_end_touches_nothing(fixture: Fixture) {
+pub async fn a_stale_burial_touches_nothing(fixture: Fixture) {
     let store = fixture.open().await;
     let id = add(&store, "work").await;
     let accounts = store.accounts();
     let old = claim(&store, &id, 100, 160).await;
     accounts.finish_refresh(&id, old, tokens("second")).await.unwrap();
     claim(&store, &id, 200, 260).await;
-    accounts.abandon_refresh(&id, old, Some(dead())).await.unwrap();
+    for number in [0, 1, 3, i64::MAX] {
+        assert_eq!(accounts.bury(&id, version(number), dead()).await, Err(STALE), "{number}");
+    }
     assert_eq!(busy(&store, &id, 210).await, Some(at(260)), "the newer claim stays");
     assert_eq!(listed(&store, &id).await.account.state, AccountState::Active);
+    assert_eq!(stored(&store, &id).await, (tokens("second"), 2));
 }
 
 pub async fn new_tokens_revive_what_was_called_dead(fixture: Fixture) {
@@ -158,7 +194,7 @@ pub async fn new_tokens_revive_what_was_called_dead(fixture: Fixture) {
     let id = add(&store, "work").await;
     let accounts = store.accounts();
     // Two spent the same refresh token: one was told that it is used up, the other has its successor.
-    accounts.abandon_refresh(&id, version(1), Some(dead())).await.unwrap();
+    accounts.bury(&id, version(1), dead()).await.unwrap();
     accounts.finish_refresh(&id, version(1), tokens("second")).await.unwrap();
     assert_eq!(listed(&store, &id).await.account.state, AccountState::Active);
 

@@ -1,9 +1,11 @@
 //! Values to store.
 
-use gateway_core::ports::storage::{Claim, ClientKey, NewAccount, SettlementRecord, StoredAccount};
+use gateway_core::ports::storage::{
+    Claim, ClaimHolder, ClientKey, NewAccount, SettlementRecord, StoredAccount,
+};
 use gateway_domain::{
-    AccountId, AccountIdentity, AccountKind, ClientKeyId, CredentialVersion, Credentials, RequestId, Secret,
-    Timestamp, TokenUsage,
+    AccountId, AccountIdentity, AccountKind, AccountSettings, ClientKeyId, CredentialVersion, Credentials,
+    Egress, EgressProxy, ProxyId, RequestId, RoutingPreference, Secret, Timestamp, TokenUsage,
 };
 use gateway_store::Store;
 
@@ -27,6 +29,7 @@ pub fn seat(name: &str, workspace: &str, user: &str) -> NewAccount {
             email: Some(format!("{user}@example.org")),
         },
         plan: Some("plus".to_owned()),
+        settings: AccountSettings::default(),
         created_at: at(1_700_000_000),
     }
 }
@@ -67,9 +70,19 @@ pub async fn listed(store: &Store, id: &AccountId) -> StoredAccount {
     all.into_iter().find(|stored| stored.account.id == *id).unwrap()
 }
 
-/// Claims, expecting to get it.
+/// Somebody who claims.
+pub fn holder(name: &str) -> ClaimHolder {
+    ClaimHolder(name.to_owned())
+}
+
+/// Claims for `me`, expecting to get it.
 pub async fn claim(store: &Store, id: &AccountId, now: i64, until: i64) -> CredentialVersion {
-    match store.accounts().claim_refresh(id, at(now), at(until)).await.unwrap() {
+    claim_as(store, id, "me", now, until).await
+}
+
+/// Claims, expecting to get it.
+pub async fn claim_as(store: &Store, id: &AccountId, name: &str, now: i64, until: i64) -> CredentialVersion {
+    match store.accounts().claim_refresh(id, &holder(name), at(now), at(until)).await.unwrap() {
         Claim::Granted { version, .. } => version,
         Claim::Busy { until } => panic!("busy until {until:?}"),
     }
@@ -77,9 +90,44 @@ pub async fn claim(store: &Store, id: &AccountId, now: i64, until: i64) -> Crede
 
 /// Until when somebody else holds the claim, if so. Takes it otherwise.
 pub async fn busy(store: &Store, id: &AccountId, now: i64) -> Option<Timestamp> {
-    match store.accounts().claim_refresh(id, at(now), at(now + 1)).await.unwrap() {
+    match store.accounts().claim_refresh(id, &holder("busy?"), at(now), at(now + 1)).await.unwrap() {
         Claim::Granted { .. } => None,
         Claim::Busy { until } => Some(until),
+    }
+}
+
+/// Settings where nothing is left at its default.
+pub fn full_settings(label: &str) -> AccountSettings {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    AccountSettings {
+        notes: format!("notes of {label}, mit Umlaut ü, a\0 and a \u{1f6a2}"),
+        groups: texts(&["eu", "team"]),
+        tags: texts(&["spare"]),
+        weight: 0.1,
+        priority: -7,
+        preference: RoutingPreference::Preserve,
+        max_concurrency: Some(u32::MAX),
+        allowed_models: texts(&["gpt-5.5", "o4*"]),
+        headers: [
+            ("x-api-key".to_owned(), Secret::new(format!("header-{label}"))),
+            ("x-other".to_owned(), Secret::from("")),
+        ]
+        .into(),
+        egress: Egress::Proxy { proxy: ProxyId::parse("prx_1").unwrap() },
+        base_url: Some("https://upstream.example/v1".to_owned()),
+        dialects: serde_json::from_str(r#"["openai-chat","anthropic-messages"]"#).unwrap(),
+        co_owned: Some("/home/ann/.codex/auth.json".into()),
+        warm_up: true,
+    }
+}
+
+pub fn proxy(name: &str) -> EgressProxy {
+    EgressProxy {
+        id: ProxyId::generate(),
+        name: name.to_owned(),
+        url: Secret::new(format!("socks5h://ann:password-{name}@proxy.example:1080")),
+        enabled: true,
+        groups: ["eu".to_owned(), "t\0\"ü".to_owned()].into(),
     }
 }
 

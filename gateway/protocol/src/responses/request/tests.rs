@@ -4,7 +4,8 @@ use super::*;
 
 fn check(name: &str, caller: CallerKind, body: &str, expect: &str, expect_edits: &[&str]) {
     let came = Bytes::copy_from_slice(body.as_bytes());
-    let decoded = decode(came.clone(), caller).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let decoded = decode(came.clone(), caller).and_then(|decoded| decoded.for_codex);
+    let decoded = decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(String::from_utf8_lossy(&decoded.body), expect, "{name}");
     assert_eq!(decoded.edits, expect_edits, "{name}");
     if expect_edits.is_empty() {
@@ -101,7 +102,8 @@ fn bad_requests_name_the_member_and_what_it_should_be() {
         ),
         (r#"{"model":"m","input":"x","background":true}"#, "not offered", Some("background")),
     ] {
-        let error = decode(Bytes::from(body), CallerKind::Foreign).unwrap_err();
+        let decoded = decode(Bytes::from(body), CallerKind::Foreign);
+        let error = decoded.and_then(|decoded| decoded.for_codex).unwrap_err();
         assert!(error.to_string().contains(why), "{body}: {error}");
         assert_eq!(error.param(), param, "{body}");
     }
@@ -111,6 +113,6 @@ fn bad_requests_name_the_member_and_what_it_should_be() {
 fn ten_thousand_items_are_no_trouble() {
     let item = r#"{"role":"system","content":"x"}"#;
     let body = format!(r#"{{"model":"m","input":[{}]}}"#, vec![item; 10_000].join(","));
-    let decoded = decode(Bytes::from(body), CallerKind::Foreign).unwrap();
+    let decoded = decode(Bytes::from(body), CallerKind::Foreign).unwrap().for_codex.unwrap();
     assert_eq!(memchr::memmem::find_iter(&decoded.body, b"developer").count(), 10_000);
 }

@@ -1,0 +1,93 @@
+//! `switchyard account export`: accounts with their tokens, to a file that only its owner may read, or to a pipe.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use gateway_core::import::{Chosen, export, export_auth_json};
+use gateway_core::ports::{AccountStore, SystemClock};
+use gateway_domain::{AccountId, Secret};
+
+use super::private_file::replace_private;
+use crate::Settings;
+use crate::cli::{Usage, tell};
+use crate::run::open_store;
+
+/// What `account export` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is written opens the accounts: keep it as you keep passwords. A refresh token is good once. When another program
+uses an exported one, the account has to be signed in again here, or there.
+
+  switchyard account export --all --output accounts.json
+  switchyard account export work --format auth-json --output ~/.codex/auth.json")]
+pub(in crate::cli) struct ExportArgs {
+    /// Accounts, by name or id
+    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+    names: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    all: bool,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = ExportFormat::Switchyard)]
+    format: ExportFormat,
+    /// The file to write, for its owner alone [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// What an export is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ExportFormat {
+    /// Everything about every account, for `account import`
+    Switchyard,
+    /// The auth.json of the Codex CLI, for one account
+    AuthJson,
+}
+
+/// Carries the command out.
+pub(super) async fn run(settings: &Settings, args: &ExportArgs) -> anyhow::Result<()> {
+    if args.format == ExportFormat::AuthJson && args.names.len() != 1 {
+        return Err(Usage("an auth.json holds one account: name one").into());
+    }
+    let store = open_store(settings).await?;
+    let text = text(&*store.accounts(), args).await;
+    store.close().await;
+    let text = text?;
+    match &args.output {
+        None => tell(text.expose().trim_end()),
+        Some(file) => {
+            replace_private(file, text.expose().as_bytes())
+                .with_context(|| format!("cannot write {}", file.display()))?;
+            tell(&format!("written to {}", file.display()));
+        }
+    }
+    Ok(())
+}
+
+async fn text(store: &dyn AccountStore, args: &ExportArgs) -> anyhow::Result<Secret> {
+    if args.all {
+        return Ok(export(store, &SystemClock, Chosen::All).await?);
+    }
+    let ids = ids(store, &args.names).await?;
+    Ok(match (args.format, ids.as_slice()) {
+        (ExportFormat::AuthJson, [id]) => export_auth_json(store, id).await?,
+        _ => export(store, &SystemClock, Chosen::Ids(ids)).await?,
+    })
+}
+
+/// The ids of accounts that people name.
+async fn ids(store: &dyn AccountStore, names: &[String]) -> anyhow::Result<Vec<AccountId>> {
+    let stored = store.list().await?;
+    let find = |name: &String| {
+        stored.iter().map(|one| &one.account).find(|one| one.name == *name || one.id.as_str() == name)
+    };
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        match find(name) {
+            Some(account) => ids.push(account.id.clone()),
+            None => bail!("there is no account `{name}`; see `switchyard account list`"),
+        }
+    }
+    Ok(ids)
+}

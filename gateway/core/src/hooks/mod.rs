@@ -1,0 +1,36 @@
+//! The hooks beside `schedule`: what a mapping, a filter and an observer are given and what they answer, whether a
+//! Rhai script or a WASM component.
+//!
+//! Pure types, their checks, and the hold queue of a filtered stream. Refuses: IO, clocks, engines, and the wiring
+//! into the pipeline. These are the Rust twins of `wit/models.wit`, `wit/filters.wit` and `wit/observers.wit`; clock
+//! and seed are inputs, so that the same question gets the same answer.
+
+mod check;
+mod context;
+mod hold;
+mod mapping;
+mod observe;
+mod prompt;
+mod response;
+mod stream;
+
+pub use check::{
+    MAX_CARRY_BYTES, MAX_EDIT_BYTES, MAX_EDITS, MAX_HITS, MAX_TARGETS, check_batch, check_outcome,
+    check_resolution,
+};
+pub use context::{Failing, RequestContext};
+pub use hold::{HoldQueue, Limits as HoldLimits, Overflow, Released};
+pub use mapping::{CatalogEntry, Mapping, ModelMapper, Resolution, Target};
+pub use observe::{UsageObserver, UsageOutcome, UsageRecord};
+pub use prompt::{
+    BodyView, Edit, FilterOutcome, FilterVerdict, Hit, Insertion, PromptBody, PromptFilter, Role, TextPart,
+};
+pub use response::{
+    Batch, Emission, RawEvent, ResponseFilter, Step, StreamEvent, StreamInterest, TextDelta, ToolDelta,
+};
+pub use stream::{AtEnd, Ending, FilteredStream, Flow, Mode, Outgoing, Viewed};
+
+/// Why an extension gave no answer, the same for every hook.
+pub use gateway_scheduler::PolicyError as HookError;
+/// Which extension answered, precisely enough to find it again.
+pub use gateway_scheduler::PolicyVersion as ExtensionVersion;

@@ -1,0 +1,142 @@
+//! Who owns what, told step by step.
+
+use super::*;
+use crate::affinity::price::WARM;
+
+const A: Owner = Owner { account: AccountRef(0), epoch: 0 };
+const B: Owner = Owner { account: AccountRef(1), epoch: 0 };
+
+fn now(secs: i64) -> Timestamp {
+    Timestamp::from_secs(secs)
+}
+
+fn key(tie: Tie, value: &str) -> TieKey {
+    TieKey::new(tie, "ada", value).unwrap()
+}
+
+fn session(value: &str) -> TieKey {
+    key(Tie::Soft(SoftTie::Session), value)
+}
+
+fn served(affinity: &mut Affinity, keys: &[TieKey], by: Owner, visit: Visit, secs: i64) {
+    affinity.served(keys, by, visit, (1_000, None), now(secs));
+}
+
+fn claim(affinity: &Affinity, keys: &[TieKey], secs: i64) -> Claim {
+    affinity.claim(keys, 1_000, now(secs), |_| true)
+}
+
+#[test]
+fn a_bad_moment_does_not_move_a_conversation_but_two_in_a_row_do() {
+    let mut affinity = Affinity::default();
+    let keys = [session("s")];
+    served(&mut affinity, &keys, A, Visit::Moving, 0);
+    served(&mut affinity, &keys, B, Visit::Passing, 1);
+    assert_eq!(claim(&affinity, &keys, 2), Claim::Prefers { owner: A, price: 1.0 });
+    served(&mut affinity, &keys, A, Visit::Moving, 3);
+    served(&mut affinity, &keys, B, Visit::Passing, 4);
+    assert_eq!(
+        claim(&affinity, &keys, 5),
+        Claim::Prefers { owner: A, price: 1.0 },
+        "the first moment was over"
+    );
+    served(&mut affinity, &keys, B, Visit::Passing, 6);
+    assert_eq!(claim(&affinity, &keys, 7), Claim::Prefers { owner: B, price: 1.0 });
+}
+
+#[test]
+fn a_conversation_whose_owner_cannot_serve_moves_at_once() {
+    let mut affinity = Affinity::default();
+    let keys = [session("s")];
+    served(&mut affinity, &keys, A, Visit::Moving, 0);
+    served(&mut affinity, &keys, B, Visit::Moving, 1);
+    assert_eq!(claim(&affinity, &keys, 2), Claim::Prefers { owner: B, price: 1.0 });
+}
+
+#[test]
+fn what_begins_is_followed_but_owns_no_cache_yet() {
+    let mut affinity = Affinity::default();
+    let keys = [session("s"), key(Tie::Hard(HardTie::Response), "resp_1")];
+    affinity.begun(&keys, A, now(0));
+    affinity.begun(&keys, B, now(0));
+    assert_eq!(claim(&affinity, &keys, 0), Claim::Prefers { owner: A, price: 0.0 });
+}
+
+#[test]
+fn ties_end_after_their_time_and_at_dead_accounts() {
+    for (tie, secs) in [
+        (Tie::Soft(SoftTie::Thread), 30 * 60),
+        (Tie::Soft(SoftTie::PromptCache), 30 * 60),
+        (Tie::Soft(SoftTie::Session), 60 * 60),
+        (Tie::Hard(HardTie::TurnState), 24 * 60 * 60),
+        (Tie::Hard(HardTie::Reasoning), 24 * 60 * 60),
+        (Tie::Hard(HardTie::Response), 30 * 24 * 60 * 60),
+        (Tie::Hard(HardTie::Conversation), 30 * 24 * 60 * 60),
+        (Tie::Hard(HardTie::File), 30 * 24 * 60 * 60),
+    ] {
+        let mut affinity = Affinity::default();
+        let keys = [key(tie, "x")];
+        served(&mut affinity, &keys, A, Visit::Moving, 0);
+        assert_ne!(claim(&affinity, &keys, secs - 1), Claim::Free, "{tie:?}");
+        assert_eq!(claim(&affinity, &keys, secs), Claim::Free, "{tie:?}");
+    }
+    let mut affinity = Affinity::default();
+    served(&mut affinity, &[session("s")], A, Visit::Moving, 0);
+    assert_eq!(affinity.claim(&[session("s")], 1, now(1), |_| false), Claim::Free);
+}
+
+#[test]
+fn the_strongest_tie_decides() {
+    let mut affinity = Affinity::default();
+    let thread = key(Tie::Soft(SoftTie::Thread), "t");
+    let cache = key(Tie::Soft(SoftTie::PromptCache), "c");
+    served(&mut affinity, &[thread], A, Visit::Moving, 0);
+    served(&mut affinity, &[cache], B, Visit::Moving, 0);
+    assert_eq!(claim(&affinity, &[cache, thread], 1), Claim::Prefers { owner: A, price: 1.0 });
+
+    let response = key(Tie::Hard(HardTie::Response), "resp_1");
+    affinity.learn(&[response], B, now(0));
+    let must = Claim::Must { owner: B, tie: HardTie::Response };
+    assert_eq!(claim(&affinity, &[cache, thread, response], 1), must);
+
+    let file = key(Tie::Hard(HardTie::File), "file_1");
+    affinity.learn(&[file], B, now(0));
+    assert_eq!(claim(&affinity, &[file, response], 1), must, "one owner is no contradiction");
+    affinity.learn(&[file], A, now(0));
+    assert_eq!(claim(&affinity, &[file, response], 1), Claim::Torn { tie: HardTie::Response });
+}
+
+#[test]
+fn the_price_fades_while_the_owner_stays_known() {
+    let mut affinity = Affinity::default();
+    let keys = [session("s")];
+    served(&mut affinity, &keys, A, Visit::Moving, 0);
+    let price = |secs| match claim(&affinity, &keys, secs) {
+        Claim::Prefers { price, .. } => price,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(price(WARM.as_secs() as i64), 1.0);
+    assert!((0.4..0.6).contains(&price(17 * 60)));
+    assert_eq!(price(31 * 60), 0.0);
+}
+
+#[test]
+fn a_used_conversation_outlives_a_flood_and_memory_stays_bounded() {
+    let mut affinity = Affinity::default();
+    let mine = session("mine");
+    served(&mut affinity, &[mine], A, Visit::Moving, 0);
+    for flood in 0..3 * MAX_HARD_TIES {
+        affinity.learn(&[key(Tie::Hard(HardTie::Response), &flood.to_string())], B, now(0));
+    }
+    assert_ne!(claim(&affinity, &[mine], 1), Claim::Free, "response ids do not push conversations out");
+    for flood in 0..3 * MAX_SOFT_TIES {
+        served(&mut affinity, &[session(&flood.to_string())], B, Visit::Moving, 0);
+        if flood % 1_000 == 0 {
+            served(&mut affinity, &[mine], A, Visit::Moving, 0);
+        }
+    }
+    assert_eq!(claim(&affinity, &[mine], 1), Claim::Prefers { owner: A, price: 1.0 });
+    for (memory, limit) in [(&affinity.soft, MAX_SOFT_TIES), (&affinity.hard, MAX_HARD_TIES)] {
+        assert!(memory.younger.len() <= limit && memory.elder.len() <= limit);
+    }
+}

@@ -1,0 +1,146 @@
+//! What ties a request to an account, and for how long that is remembered.
+//!
+//! A key never shows what the client sent: it is a digest of the kind, the client and the value. The client is part of
+//! it, so one client's ids never lead to another client's account.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// State that only one account has: nobody else can continue there. The first kind weighs most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HardTie {
+    /// `previous_response_id`.
+    Response,
+    /// A stored conversation.
+    Conversation,
+    /// The turn state that the upstream handed out.
+    TurnState,
+    /// Reasoning that only the account which wrote it can read.
+    Reasoning,
+    /// An uploaded file.
+    File,
+}
+
+/// A prompt cache that lives at one account: others can serve, at a price. The first kind weighs most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SoftTie {
+    /// A thread.
+    Thread,
+    /// A session.
+    Session,
+    /// A `prompt_cache_key`.
+    PromptCache,
+}
+
+/// What ties a request to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tie {
+    /// Only the owner can serve.
+    Hard(HardTie),
+    /// The owner serves cheaper.
+    Soft(SoftTie),
+}
+
+impl Tie {
+    /// How long after its last use it still counts. Providers keep stored responses, conversations and files for 30
+    /// days; a turn state and encrypted reasoning matter while somebody works. Soft ties outlive the prompt cache
+    /// itself (see [`super::price`]) by so much that a pause does not scatter a conversation, and no more: without an
+    /// end, accounts that are chosen once would be chosen for ever.
+    #[must_use]
+    pub const fn kept_for(self) -> Duration {
+        match self {
+            Self::Hard(HardTie::Response | HardTie::Conversation | HardTie::File) => DAY.saturating_mul(30),
+            Self::Hard(HardTie::TurnState | HardTie::Reasoning) => DAY,
+            Self::Soft(SoftTie::Session) => HOUR,
+            Self::Soft(SoftTie::Thread | SoftTie::PromptCache) => MINUTE.saturating_mul(30),
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Hard(HardTie::Response) => "previous response",
+            Self::Hard(HardTie::Conversation) => "conversation",
+            Self::Hard(HardTie::TurnState) => "turn state",
+            Self::Hard(HardTie::Reasoning) => "encrypted reasoning",
+            Self::Hard(HardTie::File) => "file",
+            Self::Soft(SoftTie::Thread) => "thread",
+            Self::Soft(SoftTie::Session) => "session",
+            Self::Soft(SoftTie::PromptCache) => "prompt cache key",
+        }
+    }
+}
+
+/// One tie of one client. Small and `Copy`, whatever the client sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TieKey {
+    tie: Tie,
+    digest: [u64; 2],
+}
+
+impl TieKey {
+    /// The key of a value that `client` sent or got. `None` for a blank value, which ties nothing.
+    #[must_use]
+    pub fn new(tie: Tie, client: &str, value: &str) -> Option<Self> {
+        if value.trim().is_empty() {
+            return None;
+        }
+        // Two independent halves: at 64 bits, strangers would meet now and then.
+        let digest = [0_u8, 1].map(|half| {
+            let mut hasher = DefaultHasher::new();
+            (half, tie, client, value).hash(&mut hasher);
+            hasher.finish()
+        });
+        Some(Self { tie, digest })
+    }
+
+    /// Which kind of tie.
+    #[must_use]
+    pub const fn tie(self) -> Tie {
+        self.tie
+    }
+}
+
+impl Hash for TieKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Half of a digest spreads well enough; equality looks at all of it.
+        let [half, _] = self.digest;
+        state.write_u64(half);
+    }
+}
+
+impl fmt::Debug for TieKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [half, _] = self.digest;
+        write!(f, "TieKey({} {half:016x})", self.tie.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_differ_by_kind_client_and_value_and_hide_all_three() {
+        let key = |tie, client, value| TieKey::new(tie, client, value).unwrap();
+        let response = Tie::Hard(HardTie::Response);
+        let mine = key(response, "ada", "resp_1");
+        assert_eq!(mine, key(response, "ada", "resp_1"));
+        for other in [
+            key(response, "ada", "resp_2"),
+            key(response, "bob", "resp_1"),
+            key(Tie::Soft(SoftTie::Session), "ada", "resp_1"),
+            key(response, "adar", "esp_1"),
+        ] {
+            assert_ne!(mine, other);
+        }
+        assert!(!format!("{mine:?}").contains("resp_1"));
+        assert_eq!(TieKey::new(response, "ada", " "), None);
+    }
+}

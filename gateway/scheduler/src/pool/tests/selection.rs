@@ -1,0 +1,202 @@
+//! Any sequence of requests, endings, changes and clock jumps: whoever is chosen may be chosen.
+
+use super::*;
+use crate::slot::View;
+use crate::{Action, BuiltIn, HardTie, Preference, RankingPolicy, Tie, TieKey, Way, validate};
+use gateway_domain::{TokenUsage, Window};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Ask { session: u8, response: Option<u8>, tried: Option<u8> },
+    Serve { made: u8 },
+    Fail(FailureKind),
+    Leave,
+    Clock(i32),
+    Put { account: u8, paused: bool, most: u8, preference: u8 },
+    Remove(u8),
+    Way { account: u8, closed: bool },
+    Quota { account: u8, used: f64 },
+    Clear(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let account = 0_u8..6;
+    prop_oneof![
+        8 => (0_u8..4, prop::option::of(0_u8..6), prop::option::of(0_u8..6))
+            .prop_map(|(session, response, tried)| Step::Ask { session, response, tried }),
+        4 => (0_u8..6).prop_map(|made| Step::Serve { made }),
+        3 => prop::sample::select(vec![
+            FailureKind::RateLimited, FailureKind::QuotaExhausted, FailureKind::UpstreamFault,
+            FailureKind::UpstreamTimeout, FailureKind::Overloaded, FailureKind::ModelNotSupported,
+            FailureKind::AccountUnauthorized, FailureKind::Unreachable, FailureKind::ClientGone,
+        ]).prop_map(Step::Fail),
+        1 => Just(Step::Leave),
+        2 => (-200_000_i32..200_000).prop_map(Step::Clock),
+        2 => (0_i32..30_000_000).prop_map(Step::Clock),
+        2 => (account.clone(), any::<bool>(), 0_u8..4, 0_u8..3)
+            .prop_map(|(account, paused, most, preference)| Step::Put { account, paused, most, preference }),
+        1 => account.clone().prop_map(Step::Remove),
+        1 => (account.clone(), any::<bool>()).prop_map(|(account, closed)| Step::Way { account, closed }),
+        1 => (account.clone(), any::<f64>()).prop_map(|(account, used)| Step::Quota { account, used }),
+        1 => account.prop_map(Step::Clear),
+    ]
+}
+
+fn id(account: u8) -> AccountId {
+    AccountId::parse(&format!("a{account}")).unwrap()
+}
+
+fn response(value: u8) -> TieKey {
+    TieKey::new(Tie::Hard(HardTie::Response), "local", &format!("resp_{value}")).unwrap()
+}
+
+struct World {
+    pool: Pool,
+    open: Vec<Lease>,
+    clock: i64,
+}
+
+impl World {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock)
+    }
+
+    fn find(&self, account: u8) -> AccountRef {
+        self.pool.find(&id(account)).unwrap_or(AccountRef(999))
+    }
+
+    /// Asks, ranks, checks and takes, and holds what was taken to the rules.
+    fn ask(&mut self, session: u8, tie: Option<u8>, tried: Option<u8>) -> Result<(), TestCaseError> {
+        let now = self.now();
+        let tried: Vec<AccountRef> = tried.map(|account| self.find(account)).into_iter().collect();
+        let ask = Ask {
+            ties: tie.map(response).into_iter().collect(),
+            tried: tried.clone(),
+            ..Ask::new(info(Some(&format!("s{session}"))), 0)
+        };
+        let asked = self.pool.ask(ask, now);
+        for one in &asked.input.candidates {
+            prop_assert!((0.0..=1.0).contains(&one.error_rate_ewma));
+            prop_assert!((0.0..=100.0).contains(&one.health_score));
+            prop_assert!((0.0..=1.0).contains(&one.move_price));
+            prop_assert!(one.short_window_used.is_nan() || one.short_window_used >= 0.0);
+        }
+        let input = asked.input.clone();
+        self.sketches_tell_the_truth(&asked)?;
+        let decision = BuiltIn::default().rank(self.pool.roster(), &input).unwrap();
+        let decision = validate(&input, decision).unwrap();
+        let Action::Ranked(order) = decision.action else { return Ok(()) };
+        let taken = order.iter().find_map(|account| self.pool.take(*account, &asked.standing, now));
+        let Some(lease) = taken else { return Ok(()) };
+        let account = lease.account();
+        let slot = self.pool.slot(account).unwrap();
+        prop_assert!(!tried.contains(&account), "it was tried");
+        prop_assert!(slot.is_active() && slot.cooldown_at(Some(&model()), now).is_none(), "it is blocked");
+        prop_assert!(slot.in_flight <= slot.profile.max_concurrency, "it is over-full");
+        if let Verdict::Must { owner, .. } = asked.verdict {
+            prop_assert_eq!(owner, account, "it does not own the response");
+        }
+        let lost = matches!(asked.verdict, Verdict::Lost { .. });
+        prop_assert!(!lost, "nobody could serve it");
+        self.open.push(lease);
+        Ok(())
+    }
+
+    /// What was kept from an earlier question is what would be worked out now; a score that heals may lag by a step.
+    fn sketches_tell_the_truth(&self, asked: &Asked) -> Result<(), TestCaseError> {
+        let (home, price) = match asked.verdict {
+            Verdict::Prefers { owner, price } => (Some(owner), price),
+            _ => (None, 0.0),
+        };
+        let info = &asked.input.info;
+        let view = View { now: asked.input.now, model: Some(&info.model), limiting: &[], home, price };
+        for one in &asked.input.candidates {
+            let anew = self.pool.slot(one.account).unwrap().candidate(&view, true);
+            prop_assert!((one.health_score - anew.health_score).abs() < 0.5, "{one:?} is not {anew:?}");
+            let same_score = Candidate { health_score: anew.health_score, ..*one };
+            prop_assert_eq!(format!("{same_score:?}"), format!("{anew:?}"));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, ending: Ending<'_>) {
+        if let Some(lease) = self.open.pop() {
+            let now = self.now();
+            self.pool.release(lease, ending, &model(), now);
+        }
+    }
+
+    fn put(&mut self, account: u8, paused: bool, most: u8, preference: u8) {
+        let mut one = enrolment(&format!("a{account}"), |settings| {
+            settings.max_concurrency = Some(most.into());
+            settings.preference = match preference {
+                0 => Preference::Preserve,
+                1 => Preference::Normal,
+                _ => Preference::BurnFirst,
+            };
+        });
+        if paused {
+            one.member.availability = Availability::Paused;
+        }
+        self.pool.put_all([one]);
+    }
+
+    fn apply(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Ask { session, response, tried } => self.ask(session, response, tried)?,
+            Step::Serve { made } => {
+                let now = self.now();
+                let account = self.open.last().map(Lease::account);
+                let usage = Some(TokenUsage { input: 9_000, input_cached: 100, output: 5, reasoning: 1 });
+                self.end(Ending::Served { first_event_ms: Some(5.0), usage });
+                if let Some(account) = account {
+                    self.pool.learn(account, &[response(made)], now);
+                }
+            }
+            Step::Fail(kind) => self.end(Ending::Failed(&Failure::upstream(kind, "x"))),
+            Step::Leave => self.end(Ending::Neutral),
+            // Whole seconds: a score that heals is worked out once a second.
+            Step::Clock(by) => self.clock += i64::from(by / 1_000 * 1_000),
+            Step::Put { account, paused, most, preference } => self.put(account, paused, most, preference),
+            Step::Remove(account) => self.pool.remove(&id(account)),
+            Step::Way { account, closed } => {
+                let way = if closed { Way::Closed } else { Way::Open };
+                self.pool.set_way(self.find(account), way);
+            }
+            Step::Quota { account, used } => {
+                let resets_at = Some(self.now().plus(Duration::from_secs(9_000)));
+                let window = Window { seconds: 18_000, used: used % 1.3, resets_at };
+                let credits =
+                    gateway_domain::Credits { available: true, unlimited: false, balance: Some(used) };
+                let quota =
+                    QuotaSnapshot { short: Some(window), credits: Some(credits), ..QuotaSnapshot::default() };
+                self.pool.observe_quota(self.find(account), &quota, self.now());
+            }
+            Step::Clear(account) => {
+                self.pool.clear_cooldown(self.find(account), self.now());
+            }
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    /// Never a tried, blocked, over-full or foreign-hard-tied account; every lease counted once; none at rest.
+    #[test]
+    fn whoever_is_chosen_may_be_chosen(steps in prop::collection::vec(step(), 0..150)) {
+        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000 };
+        for step in steps {
+            world.apply(step)?;
+            prop_assert_eq!(world.pool.in_flight() as usize, world.open.len());
+        }
+        while !world.open.is_empty() {
+            world.end(Ending::Neutral);
+        }
+        prop_assert_eq!(world.pool.in_flight(), 0);
+        // Every cooldown ends by itself.
+        let later = Timestamp::from_millis(world.clock + 7_200_000);
+        for slot in world.pool.members() {
+            prop_assert!(slot.cooldowns_at(later).next().is_none());
+        }
+    }
+}

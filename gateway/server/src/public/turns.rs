@@ -1,0 +1,145 @@
+//! Turns of every dialect: in from HTTP, through the pipeline, out as events or as one object.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use futures_util::StreamExt;
+use gateway_core::pipeline;
+use gateway_core::stage::{Received, Reply, ReplyBody, Route, bad_turn, identify};
+use gateway_domain::{Failure, RequestId};
+use gateway_protocol::messages;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use crate::AppState;
+use crate::body::{self, MAX_TURN_BYTES};
+use crate::peer::peer_of;
+use crate::rescue::{self, REQUEST_ID};
+
+/// Headers of the upstream that clients read, by their beginnings (facts: clients 2.2).
+const PASSED_PREFIXES: &[&str] = &["x-codex-", "openai-", "x-openai-"];
+/// The same, whole.
+const PASSED: &[&str] = &["x-models-etag", "x-reasoning-included"];
+
+/// `POST /v1/responses`.
+pub(crate) async fn responses(State(state): State<AppState>, request: Request) -> Response {
+    turn(state, Route::Responses, request).await
+}
+
+/// `POST /backend-api/codex/responses`.
+pub(crate) async fn codex(State(state): State<AppState>, request: Request) -> Response {
+    turn(state, Route::CodexResponses, request).await
+}
+
+/// `POST /v1/chat/completions`.
+pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Response {
+    turn(state, Route::ChatCompletions, request).await
+}
+
+/// `POST /v1/messages`.
+pub(crate) async fn messages(State(state): State<AppState>, request: Request) -> Response {
+    turn(state, Route::Messages, request).await
+}
+
+/// `POST /v1/messages/count_tokens`: an estimate made here, because most of the pool cannot be asked.
+pub(crate) async fn count_tokens(State(state): State<AppState>, request: Request) -> Response {
+    let (id, started) = (RequestId::generate(), Instant::now());
+    let route = Route::Messages;
+    if let Err(failure) = identify(&state.gateway.keys(), peer_of(&request), request.headers()) {
+        return refuse_unread(&state, route, &failure, &id, started);
+    }
+    let counted = body::read(request, MAX_TURN_BYTES).await.and_then(|body| {
+        let asked = messages::decode_count_request(&body).map_err(|error| bad_turn(&error))?;
+        Ok(messages::estimate_input_tokens(&asked.request))
+    });
+    match counted {
+        Ok(tokens) => json(messages::count_body(tokens)),
+        Err(failure) => refuse_unread(&state, route, &failure, &id, started),
+    }
+}
+
+fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
+    let id = RequestId::generate();
+    let (at, started) = (state.gateway.now(), Instant::now());
+    let peer = peer_of(&request);
+    // Asked again by the pipeline, which lets nobody else through; asked here as well so that a stranger's body is
+    // not even read.
+    if let Err(failure) = identify(&state.gateway.keys(), peer, request.headers()) {
+        return refuse_unread(&state, route, &failure, &id, started);
+    }
+    let encoding = request.headers().get(http::header::CONTENT_ENCODING).cloned();
+    let headers = std::mem::take(request.headers_mut());
+    // The body's reader needs these two; everything else travels on without a copy.
+    if let Some(length) = headers.get(http::header::CONTENT_LENGTH) {
+        request.headers_mut().insert(http::header::CONTENT_LENGTH, length.clone());
+    }
+    if let Some(encoding) = encoding {
+        request.headers_mut().insert(http::header::CONTENT_ENCODING, encoding);
+    }
+    let body = match body::read(request, MAX_TURN_BYTES).await {
+        Ok(body) => body,
+        Err(failure) => return refuse_unread(&state, route, &failure, &id, started),
+    };
+    let received = Received { id: id.clone(), at, started, route, peer, headers, body };
+    match pipeline::respond(&state.gateway, received).await {
+        Ok(reply) => answer(reply),
+        Err(failure) => rescue::answer(&failure, route.dialect(), Some(&id)),
+    }
+}
+
+/// A request whose body could not be read never reaches the pipeline: it is counted and logged here.
+fn refuse_unread(
+    state: &AppState,
+    route: Route,
+    failure: &Failure,
+    id: &RequestId,
+    started: Instant,
+) -> Response {
+    tracing::warn!(request = %id, kind = failure.kind.label(), origin = failure.origin.label(), why = failure.message, "request refused");
+    state.metrics.refused(route.label(), failure, started.elapsed());
+    rescue::answer(failure, route.dialect(), Some(id))
+}
+
+fn answer(reply: Reply) -> Response {
+    let (kind, body) = match reply.body {
+        ReplyBody::Stream(events) => {
+            ("text/event-stream", Body::from_stream(events.map(Ok::<_, Infallible>)))
+        }
+        ReplyBody::Whole(object) => ("application/json", Body::from(object)),
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    *headers = passed_on(reply.headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(id) = HeaderValue::try_from(reply.id.as_str()) {
+        headers.insert(rescue::ANTHROPIC_REQUEST_ID, id.clone());
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// What goes along of the upstream's headers, with room for ours.
+fn passed_on(upstream: HeaderMap) -> HeaderMap {
+    let passes = |name: &HeaderName| {
+        let name = name.as_str();
+        PASSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || PASSED.contains(&name)
+    };
+    let mut headers = HeaderMap::with_capacity(upstream.len() + 4);
+    // None of these is a list: of one that is repeated the first counts, and only it comes with its name.
+    for (name, value) in upstream {
+        if let Some(name) = name.filter(passes) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}

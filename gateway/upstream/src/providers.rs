@@ -1,0 +1,213 @@
+//! Every kind of upstream behind one port: what an account opens decides where a request goes and what it carries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gateway_core::ports::{
+    Clock, Destination, Endpoint, Inspection, ProxyProbe, Upstream, UpstreamRequest, UpstreamResponse,
+};
+use gateway_domain::{AccountKind, Failure, FailureKind, QuotaSnapshot, Retry, Secret};
+use gateway_protocol::codex::{classify_answer, quota_from_usage};
+use http::StatusCode;
+
+use crate::address::Address;
+use crate::clients::{Clients, Outgoing};
+use crate::headers::BadCredential;
+use crate::sites::{Site, Sites};
+use crate::{BuildError, HEAD_TIME, WHOLE_ANSWER_TIME, gateway, headers, inspect, proxy};
+
+/// Where the providers are, unless an account has an address of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrls {
+    /// The ChatGPT backend.
+    pub chatgpt: String,
+    /// The OpenAI API, with its version.
+    pub openai: String,
+    /// The Anthropic API, without its version.
+    pub anthropic: String,
+}
+
+impl Default for BaseUrls {
+    fn default() -> Self {
+        Self {
+            chatgpt: "https://chatgpt.com/backend-api".to_owned(),
+            openai: "https://api.openai.com/v1".to_owned(),
+            anthropic: "https://api.anthropic.com".to_owned(),
+        }
+    }
+}
+
+/// Talks to all kinds of providers.
+pub struct Providers {
+    clients: Arc<Clients>,
+    clock: Arc<dyn Clock>,
+    sites: Sites,
+}
+
+impl Providers {
+    /// For providers at these addresses.
+    ///
+    /// # Errors
+    /// An address is no URL that can be asked.
+    pub fn new(urls: &BaseUrls, clients: Arc<Clients>, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
+        Ok(Self { clients, clock, sites: Sites::new(urls)? })
+    }
+
+    async fn turn(&self, mut request: UpstreamRequest) -> Result<UpstreamResponse, Failure> {
+        let site = self.sites.of(&request.to)?;
+        let (kind, endpoint) = (request.to.kind, request.endpoint);
+        let address = site.endpoint(endpoint).ok_or_else(|| no_endpoint(kind, endpoint))?;
+        let headers = headers::for_turn(&mut request).map_err(bad_credential)?;
+        let outgoing = Outgoing::post(headers, request.body);
+        let mut answer =
+            self.clients.send(&request.to.way, address, outgoing, head_time(kind, endpoint)).await?;
+        if kind == AccountKind::Gateway {
+            gateway::without_inner_limits(&mut answer.headers);
+        }
+        Ok(answer)
+    }
+
+    async fn quota_of(&self, to: Arc<Destination>, key: Secret) -> Result<QuotaSnapshot, Failure> {
+        let site = self.sites.of(&to)?;
+        let now = self.clock.now();
+        let usage = match (to.kind, &site.quota) {
+            (AccountKind::Gateway, _) => return gateway::quota(self, &site, &to, &key, now).await,
+            (_, Some(usage)) => usage,
+            (_, None) => return Ok(QuotaSnapshot::default()),
+        };
+        let body = self.told(&to, &key, usage).await?;
+        quota_from_usage(&body, now).ok_or_else(|| malformed("wham/usage answered something else"))
+    }
+
+    async fn catalogue(
+        &self,
+        to: Arc<Destination>,
+        key: Secret,
+        client_version: String,
+    ) -> Result<Bytes, Failure> {
+        let site = self.sites.of(&to)?;
+        let address = match to.kind {
+            AccountKind::Codex => site.models.with_query("client_version", &client_version),
+            AccountKind::Gateway => site
+                .base
+                .at(gateway::CODEX_MODELS)
+                .and_then(|address| address.with_query("client_version", &client_version)),
+            _ => Ok(site.models.clone()),
+        };
+        let address =
+            address.map_err(|error| Failure::gateway(FailureKind::Unreachable, error.to_string()))?;
+        self.told(&to, &key, &address).await
+    }
+
+    async fn look(&self, to: Arc<Destination>, key: Secret) -> Result<Inspection, Failure> {
+        let site = self.sites.of(&to)?;
+        inspect::inspect(self, &site, &to, &key).await
+    }
+
+    /// Asks a small question with the account's key, on its way out.
+    pub(crate) async fn ask(
+        &self,
+        to: &Destination,
+        key: &Secret,
+        address: &Address,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let headers = headers::for_question(to, key.expose()).map_err(bad_credential)?;
+        self.clients.ask(&to.way, address, Outgoing::get(headers)).await
+    }
+
+    /// Sends nothing to an endpoint: a server that has it misses the body, and nothing is spent.
+    pub(crate) async fn knock(
+        &self,
+        to: &Destination,
+        key: &Secret,
+        address: &Address,
+    ) -> Result<StatusCode, Failure> {
+        let mut headers = headers::for_question(to, key.expose()).map_err(bad_credential)?;
+        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        let (status, _) = self.clients.ask(&to.way, address, Outgoing::post(headers, Bytes::new())).await?;
+        Ok(status)
+    }
+
+    /// The body of an answer that is a success.
+    pub(crate) async fn told(
+        &self,
+        to: &Destination,
+        key: &Secret,
+        address: &Address,
+    ) -> Result<Bytes, Failure> {
+        let (status, body) = self.ask(to, key, address).await?;
+        if status.is_success() { Ok(body) } else { Err(self.refused(status, &body)) }
+    }
+
+    /// What an answer that is no success means.
+    pub(crate) fn refused(&self, status: StatusCode, body: &Bytes) -> Failure {
+        classify_answer(status.as_u16(), body, None, &QuotaSnapshot::default(), self.clock.now())
+    }
+
+    /// The configured ChatGPT backend, for what belongs to no account.
+    pub(crate) fn codex(&self) -> &Site {
+        self.sites.codex()
+    }
+}
+
+impl Upstream for Providers {
+    fn respond(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<UpstreamResponse, Failure>> {
+        self.turn(request).boxed()
+    }
+
+    fn quota(
+        &self,
+        to: Arc<Destination>,
+        access_token: Secret,
+    ) -> BoxFuture<'_, Result<QuotaSnapshot, Failure>> {
+        self.quota_of(to, access_token).boxed()
+    }
+
+    fn models(
+        &self,
+        to: Arc<Destination>,
+        access_token: Secret,
+        client_version: String,
+    ) -> BoxFuture<'_, Result<Bytes, Failure>> {
+        self.catalogue(to, access_token, client_version).boxed()
+    }
+
+    fn inspect(
+        &self,
+        to: Arc<Destination>,
+        access_token: Secret,
+    ) -> BoxFuture<'_, Result<Inspection, Failure>> {
+        self.look(to, access_token).boxed()
+    }
+}
+
+impl ProxyProbe for Providers {
+    fn probe(&self, url: Secret) -> BoxFuture<'_, Result<Duration, String>> {
+        async move { proxy::probe(&url, &self.codex().models).await }.boxed()
+    }
+}
+
+/// A stream's head comes before the work, a whole answer's after it; the body alone says which it will be, except on the
+/// Codex backend, which only streams.
+const fn head_time(kind: AccountKind, endpoint: Endpoint) -> Duration {
+    match (kind, endpoint) {
+        (AccountKind::Codex, Endpoint::Responses) => HEAD_TIME,
+        _ => WHOLE_ANSWER_TIME,
+    }
+}
+
+fn no_endpoint(kind: AccountKind, endpoint: Endpoint) -> Failure {
+    let why = format!("an account of kind `{}` has no endpoint for {endpoint:?}", kind.as_str());
+    Failure::gateway(FailureKind::UnknownRoute, why).retry(Retry::OtherAccount)
+}
+
+fn bad_credential(error: BadCredential) -> Failure {
+    Failure::gateway(FailureKind::AccountUnauthorized, error.to_string()).retry(Retry::OtherAccount)
+}
+
+pub(crate) fn malformed(why: &str) -> Failure {
+    Failure::upstream(FailureKind::Malformed, why)
+}
