@@ -8,7 +8,8 @@ fn main() -> io::Result<()> {
     let root = Path::new(&var("CARGO_MANIFEST_DIR")?).join("../..");
     let out = PathBuf::from(var("OUT_DIR")?);
     fs::write(out.join("scripts.rs"), table(&root.join("policies"), "rhai", "include_str!")?)?;
-    fs::write(out.join("components.rs"), table(&root.join("plugins/dist"), "wasm", "include_bytes!")?)
+    fs::write(out.join("components.rs"), table(&root.join("plugins/dist"), "wasm", "include_bytes!")?)?;
+    fs::write(out.join("manifests.rs"), table(&root.join("plugins/dist"), "toml", "include_str!")?)
 }
 
 fn table(folder: &Path, ending: &str, include: &str) -> io::Result<String> {

@@ -1,10 +1,19 @@
-//! Accounts in words: their state, the pool in one sentence, and the order of the table.
+//! Accounts in words: what they are, how they are, and the pool in one sentence.
 
-use std::cmp::Ordering;
+use gateway_api::{AccountStateView, AccountView, CooldownView};
 
-use gateway_api::{AccountStateView, AccountView};
+use super::decisions::{sentence_case, words};
+use super::{number, time};
 
-use super::{number, time, windows};
+/// Every state, in the order in which they need the operator.
+pub(crate) const STATES: [AccountStateView; 6] = [
+    AccountStateView::SignInNeeded,
+    AccountStateView::Degraded,
+    AccountStateView::Cooling,
+    AccountStateView::Probing,
+    AccountStateView::Paused,
+    AccountStateView::Healthy,
+];
 
 /// The state in one word.
 pub(crate) fn state_word(state: AccountStateView) -> &'static str {
@@ -38,19 +47,22 @@ pub(crate) fn serves(state: AccountStateView) -> bool {
     }
 }
 
-/// What stands under the state: the gateway's own sentence, or how long the last cooldown still runs.
+/// What stands under the state: why the account is left alone and for how long, or the gateway's own sentence.
 pub(crate) fn state_note(account: &AccountView, now: i64) -> Option<String> {
-    let until = account
-        .cooldowns
-        .iter()
-        .filter(|cooldown| cooldown.model.is_none())
-        .map(|cooldown| cooldown.until)
-        .max()
-        .filter(|until| *until > now);
-    match (account.state, until) {
-        (AccountStateView::Cooling, Some(until)) => Some(format!("for {}", time::span(until - now))),
-        _ => account.state_reason.clone().filter(|reason| !reason.is_empty()),
+    let running = |one: &&CooldownView| one.until > now;
+    let whole = account.cooldowns.iter().filter(running).filter(|one| one.model.is_none());
+    if let (AccountStateView::Cooling, Some(last)) = (account.state, whole.max_by_key(|one| one.until)) {
+        return Some(format!("{}, {} left", sentence_case(&words(&last.cause)), time::span(last.until - now)));
     }
+    let reason = account.state_reason.clone().filter(|reason| !reason.is_empty());
+    reason.or_else(|| {
+        let scoped: Vec<_> = account.cooldowns.iter().filter(running).filter(|one| one.model.is_some()).collect();
+        match scoped.as_slice() {
+            [] => None,
+            [one] => Some(format!("not for {}, {} left", one.model.as_deref()?, time::span(one.until - now))),
+            more => Some(format!("not for {} models now", more.len())),
+        }
+    })
 }
 
 /// The pool in one sentence.
@@ -66,13 +78,26 @@ pub(crate) fn pool_sentence(accounts: &[AccountView]) -> String {
     }
 }
 
-/// `Plus · anna@example.com`: who an account is, under its name.
+/// What an account is, as people say it.
+pub(crate) fn kind_word(kind: &str) -> &str {
+    match kind {
+        "codex" => "ChatGPT",
+        "openai" => "OpenAI",
+        "openai-compatible" => "OpenAI-compatible",
+        "anthropic" => "Anthropic",
+        "gateway" => "Gateway",
+        other => other,
+    }
+}
+
+/// `ChatGPT Plus · anna@example.com`: what and who an account is, under its name.
 pub(crate) fn subtitle(account: &AccountView) -> String {
     let plan = account.plan.as_deref().filter(|plan| !plan.is_empty()).map(plan_word);
-    let kind = account.kind.clone();
+    let what = [Some(kind_word(&account.kind).to_owned()), plan];
+    let what = what.into_iter().flatten().collect::<Vec<_>>().join(" ");
     // The name is often the e-mail address; saying it twice helps nobody.
     let email = account.email.clone().filter(|email| *email != account.name);
-    [plan.or(Some(kind)), email].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    [Some(what), email].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// A plan as people write it: `plus` → `Plus`.
@@ -91,117 +116,13 @@ pub(crate) fn failure_note(account: &AccountView) -> Option<String> {
     })
 }
 
-/// The order of the account table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SortBy {
-    /// By name.
-    Name,
-    /// Those that need the operator first.
-    Attention,
-    /// The fullest window first.
-    Fullest,
-    /// The most requests first.
-    Busiest,
-}
-
-impl SortBy {
-    /// All orders, as the table offers them.
-    pub(crate) const ALL: [Self; 4] = [Self::Name, Self::Attention, Self::Fullest, Self::Busiest];
-
-    /// The value in the select and in storage.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Attention => "attention",
-            Self::Fullest => "fullest",
-            Self::Busiest => "busiest",
-        }
-    }
-
-    /// What it is called.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Name => "Name",
-            Self::Attention => "Needs attention",
-            Self::Fullest => "Fullest window",
-            Self::Busiest => "Most requests",
-        }
-    }
-
-    /// The order behind a key; an unknown key is the order by name.
-    pub(crate) fn from_key(key: &str) -> Self {
-        Self::ALL.into_iter().find(|order| order.key() == key).unwrap_or(Self::Name)
-    }
-}
-
-/// The ids in the order asked for. Equals stand by name, so rows do not jump.
-pub(crate) fn order(accounts: &[AccountView], by: SortBy, now: i64) -> Vec<String> {
-    let mut rows: Vec<&AccountView> = accounts.iter().collect();
-    rows.sort_by(|left, right| {
-        let first = match by {
-            SortBy::Name => Ordering::Equal,
-            SortBy::Attention => urgency(left.state).cmp(&urgency(right.state)),
-            SortBy::Fullest => {
-                let full = |account: &AccountView| windows::fullest(&account.windows, now).unwrap_or(-1.0);
-                full(right).total_cmp(&full(left))
-            }
-            SortBy::Busiest => right.requests.cmp(&left.requests),
-        };
-        first.then_with(|| by_name(left, right))
-    });
-    rows.into_iter().map(|account| account.id.clone()).collect()
-}
-
-fn urgency(state: AccountStateView) -> u8 {
-    match state {
-        AccountStateView::SignInNeeded => 0,
-        AccountStateView::Degraded => 1,
-        AccountStateView::Cooling => 2,
-        AccountStateView::Probing => 3,
-        AccountStateView::Paused => 4,
-        AccountStateView::Healthy => 5,
-    }
-}
-
-fn by_name(left: &AccountView, right: &AccountView) -> Ordering {
-    let (lower_left, lower_right) = (left.name.to_lowercase(), right.name.to_lowercase());
-    natural(&lower_left, &lower_right).then_with(|| left.id.cmp(&right.id))
-}
-
-/// `codex-2` before `codex-10`: runs of digits are compared as numbers.
-fn natural(mut left: &str, mut right: &str) -> Ordering {
-    loop {
-        let ((left_text, left_digits, left_rest), (right_text, right_digits, right_rest)) =
-            (leading(left), leading(right));
-        let order = left_text
-            .cmp(right_text)
-            .then_with(|| left_digits.len().cmp(&right_digits.len()))
-            .then_with(|| left_digits.cmp(right_digits));
-        if order != Ordering::Equal || (left_rest.is_empty() && right_rest.is_empty()) {
-            return order.then_with(|| left_rest.cmp(right_rest));
-        }
-        (left, right) = (left_rest, right_rest);
-    }
-}
-
-/// The text up to the first digit, the digits without leading zeros, and the rest.
-fn leading(name: &str) -> (&str, &str, &str) {
-    let digits_at = name.find(|letter: char| letter.is_ascii_digit()).unwrap_or(name.len());
-    let (text, tail) = name.split_at(digits_at);
-    let digits_end = tail.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(tail.len());
-    let (digits, rest) = tail.split_at(digits_end);
-    (text, digits.trim_start_matches('0'), rest)
-}
-
 #[cfg(test)]
-mod tests {
-    use gateway_api::{CooldownView, WindowView};
-
+pub(crate) mod tests {
     use super::*;
 
     const NOW: i64 = 1_900_000_000_000;
 
-    fn account(name: &str, state: AccountStateView) -> AccountView {
+    pub(crate) fn account(name: &str, state: AccountStateView) -> AccountView {
         AccountView {
             id: format!("id-{name}"),
             name: name.to_owned(),
@@ -212,6 +133,9 @@ mod tests {
             state_reason: None,
             windows: Vec::new(),
             cooldowns: Vec::new(),
+            groups: Vec::new(),
+            tags: Vec::new(),
+            pinned: false,
             in_flight: 0,
             requests: 0,
             failures: 0,
@@ -237,10 +161,12 @@ mod tests {
     #[test]
     fn the_subtitle_does_not_repeat_the_name() {
         let mut row = account("anna", AccountStateView::Healthy);
-        assert_eq!(subtitle(&row), "Plus · anna@example.com");
+        assert_eq!(subtitle(&row), "ChatGPT Plus · anna@example.com");
         row.name = "anna@example.com".to_owned();
         row.plan = None;
-        assert_eq!(subtitle(&row), "codex");
+        assert_eq!(subtitle(&row), "ChatGPT");
+        row.kind = "openai-compatible".to_owned();
+        assert_eq!(subtitle(&row), "OpenAI-compatible");
     }
 
     #[test]
@@ -254,38 +180,16 @@ mod tests {
             until: NOW + minutes * 60_000,
         };
         row.cooldowns = vec![cooldown(None, 12), cooldown(Some("gpt-5"), 90)];
-        assert_eq!(state_note(&row, NOW).as_deref(), Some("for 12 min"));
+        assert_eq!(state_note(&row, NOW).as_deref(), Some("Usage limit reached, 12 min left"));
         row.cooldowns.clear();
         assert_eq!(state_note(&row, NOW).as_deref(), Some("usage limit reached"));
         row.state_reason = Some(String::new());
         assert_eq!(state_note(&row, NOW), None);
-    }
-
-    #[test]
-    fn every_order_is_total_and_breaks_ties_by_name() {
-        let mut busy = account("Zoe", AccountStateView::Healthy);
-        busy.requests = 9;
-        busy.windows =
-            vec![WindowView { label: "5 h".to_owned(), seconds: 18_000, used: 0.1, resets_at: None }];
-        let mut lost = account("mia", AccountStateView::SignInNeeded);
-        lost.failures = 2;
-        let rows = [busy, account("ben", AccountStateView::Healthy), lost];
-        let ids = |by| order(&rows, by, NOW).join(" ");
-        assert_eq!(ids(SortBy::Name), "id-ben id-mia id-Zoe");
-        assert_eq!(ids(SortBy::Attention), "id-mia id-ben id-Zoe");
-        assert_eq!(ids(SortBy::Fullest), "id-Zoe id-ben id-mia");
-        assert_eq!(ids(SortBy::Busiest), "id-Zoe id-ben id-mia");
-        for by in SortBy::ALL {
-            assert_eq!(SortBy::from_key(by.key()), by);
-        }
-        assert_eq!(SortBy::from_key("gone"), SortBy::Name);
-    }
-
-    #[test]
-    fn numbers_in_names_count_as_numbers() {
-        let mut names = ["codex-10", "codex-2", "codex", "codex-2b", "codex-007", "b1", "a-1-9", "a-1-10"];
-        names.sort_by(|left, right| natural(left, right));
-        assert_eq!(names, ["a-1-9", "a-1-10", "b1", "codex", "codex-2", "codex-2b", "codex-007", "codex-10"]);
+        (row.state, row.cooldowns) = (AccountStateView::Healthy, vec![cooldown(Some("gpt-5"), 90)]);
+        assert_eq!(state_note(&row, NOW).as_deref(), Some("not for gpt-5, 1 h 30 min left"));
+        row.cooldowns.push(cooldown(Some("o4"), 1));
+        assert_eq!(state_note(&row, NOW).as_deref(), Some("not for 2 models now"));
+        assert_eq!(state_note(&row, NOW + 2 * 60_000).as_deref(), Some("not for gpt-5, 1 h 28 min left"));
     }
 
     #[test]

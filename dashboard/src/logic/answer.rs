@@ -38,6 +38,19 @@ impl Problem {
         }
     }
 
+    /// The field it is about, by its name on the wire.
+    pub(crate) fn field(&self) -> Option<&str> {
+        match self {
+            Self::Refused { error, .. } => error.field.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether something else has it already.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, .. })
+    }
+
     /// Whether what was asked for does not exist.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
@@ -75,22 +88,6 @@ pub(crate) fn path_part(text: &str) -> String {
     escaped
 }
 
-/// Checks pasted text before it travels: the commonest mistake is half a copy.
-pub(crate) fn check_auth_json(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err("Paste the text of an auth.json first.".to_owned());
-    }
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        Ok(_) => Ok(()),
-        Err(error) if error.is_eof() => {
-            Err("The text ends too early: part of the file is missing.".to_owned())
-        }
-        Err(error) => {
-            Err(format!("This is not valid JSON: look at line {}, column {}.", error.line(), error.column()))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use gateway_api::{SessionState, SessionView};
@@ -115,6 +112,10 @@ mod tests {
         assert!(!problem.is_missing());
         let missing = r#"{"code":"not_found","message":"no such account"}"#;
         assert!(succeed(404, missing).unwrap_err().is_missing());
+        let weight = r#"{"code":"invalid_field","message":"a weight is above 0","field":"weight"}"#;
+        assert_eq!(succeed(422, weight).unwrap_err().field(), Some("weight"));
+        let taken = r#"{"code":"conflict","message":"the name is taken"}"#;
+        assert!(succeed(409, taken).unwrap_err().is_conflict());
     }
 
     #[test]
@@ -128,16 +129,5 @@ mod tests {
     fn path_parts_cannot_leave_their_place() {
         assert_eq!(path_part("req_1.2~a-b"), "req_1.2~a-b");
         assert_eq!(path_part("../a b?c=ü"), "..%2Fa%20b%3Fc%3D%C3%BC");
-    }
-
-    #[test]
-    fn half_a_copy_is_noticed_before_it_travels() {
-        assert_eq!(check_auth_json(r#"{"tokens":{}}"#), Ok(()));
-        assert!(check_auth_json("  \n").unwrap_err().starts_with("Paste"));
-        assert!(check_auth_json(r#"{"tokens":{"#).unwrap_err().contains("ends too early"));
-        assert_eq!(
-            check_auth_json("{\n  tokens: 1}").unwrap_err(),
-            "This is not valid JSON: look at line 2, column 3."
-        );
     }
 }

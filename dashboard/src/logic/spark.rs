@@ -14,6 +14,8 @@ pub(crate) const HEIGHT: f64 = 120.0;
 const SECONDS: usize = 60;
 /// Kept free above the highest point, for the width of the line.
 const HEADROOM: f64 = 6.0;
+/// Half a failure's bar where the chart is drawn smallest: the outermost bars stand this far inside.
+const HALF_BAR: f64 = 4.5;
 
 /// What the chart shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +51,10 @@ pub(crate) fn spark(rate: &[RatePoint]) -> Spark {
         .iter()
         .enumerate()
         .filter(|(_, point)| point.failures > 0)
-        .map(|(place, point)| format!("M{:.1} {HEIGHT}V{:.1}", x(place), y(point.failures).min(HEIGHT - 8.0)))
+        .map(|(place, point)| {
+            let inside = x(place).clamp(HALF_BAR, WIDTH - HALF_BAR);
+            format!("M{inside:.1} {HEIGHT}V{:.1}", y(point.failures).min(HEIGHT - 8.0))
+        })
         .collect();
     Spark { line, area, failures, peak }
 }
@@ -152,7 +157,7 @@ mod tests {
         let mut rate = points(&[1, 1000]);
         rate[1].failures = 1;
         let drawn = spark(&rate);
-        assert_eq!(drawn.failures, "M600.0 120V112.0");
+        assert_eq!(drawn.failures, "M595.5 120V112.0", "the last bar stays on the chart");
         assert!(spark(&points(&[1])).line.ends_with(" 91.5"), "{}", spark(&points(&[1])).line);
     }
 

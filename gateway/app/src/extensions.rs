@@ -14,6 +14,8 @@ use gateway_scheduler::RankingPolicy;
 const SCRIPTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scripts.rs"));
 /// Name and bytes of the components in `plugins/dist`; empty when they were not built.
 const COMPONENTS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/components.rs"));
+/// Name and text of the manifests beside them.
+const MANIFESTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
 /// The largest script taken, in bytes.
 const MAX_SCRIPT_BYTES: u64 = 256 * 1024;
 /// The largest component taken, in bytes.
@@ -48,7 +50,7 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path) -> Result<Vec<Arc<dyn Ranki
     for (name, source) in SCRIPTS {
         loaded.push(Arc::new(scripts.load(name, source).map_err(|error| shipped(name, error.to_string()))?));
     }
-    for (name, bytes) in COMPONENTS {
+    for (name, bytes) in COMPONENTS.iter().filter(|(name, _)| ranks(name)) {
         let policy =
             components.load(name, bytes, NO_CONFIG).map_err(|error| shipped(name, error.to_string()))?;
         loaded.push(Arc::new(policy));
@@ -65,6 +67,13 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path) -> Result<Vec<Arc<dyn Ranki
         adopt(&mut loaded, plugins_dir, &name, policy.map_err(|error| error.to_string()));
     }
     Ok(loaded)
+}
+
+/// Whether a shipped component ranks accounts; others attach elsewhere.
+fn ranks(name: &str) -> bool {
+    let manifest = MANIFESTS.iter().find(|(known, _)| *known == name);
+    let manifest = manifest.and_then(|(_, text)| gateway_plugin_host::Manifest::parse(text).ok());
+    manifest.is_some_and(|manifest| manifest.hooks.contains(&gateway_plugin_host::Hook::Schedule))
 }
 
 /// The operator's own file wins over a shipped one of the same name.

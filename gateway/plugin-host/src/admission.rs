@@ -167,7 +167,11 @@ impl<'a> Package<'a> {
 
 pub(crate) fn admit(host: &PluginHost, package: Package<'_>) -> Result<Plugin, AdmissionError> {
     let name = package.name.to_owned();
-    Candidate::admit(host, package).map_err(|Refusal(step, message)| AdmissionError { step, plugin: name, message })
+    Candidate::admit(host, package).map_err(|Refusal(step, message)| AdmissionError {
+        step,
+        plugin: name,
+        message,
+    })
 }
 
 /// A step that failed, and why.
@@ -215,7 +219,8 @@ impl<'a> Candidate<'a> {
         check_size(package.bytes).at(Step::Read)?;
         let manifest = package.manifest.map(Manifest::parse).transpose().at(Step::Read)?;
         if let Some(manifest) = manifest.as_ref().filter(|manifest| manifest.name != package.name) {
-            let message = format!("its manifest is that of `{}`; the file and the name must agree", manifest.name);
+            let message =
+                format!("its manifest is that of `{}`; the file and the name must agree", manifest.name);
             return Err(Refusal(Step::Read, message));
         }
         let digest = digest::full(package.bytes);
@@ -281,10 +286,18 @@ impl<'a> Candidate<'a> {
         Ok(config.to_owned())
     }
 
-    fn finish(self, rehearsal: Blueprint, metadata: PluginMetadata, config: String) -> Result<Plugin, Refusal> {
+    fn finish(
+        self,
+        rehearsal: Blueprint,
+        metadata: PluginMetadata,
+        config: String,
+    ) -> Result<Plugin, Refusal> {
         let way_out = self.host.way_out.clone();
         let lent = Arc::new(Lent::new(self.package.name, &self.package.grants, &self.held, way_out));
-        let blueprint = Blueprint { lent: Arc::clone(&lent), ..rehearsal };
+        // The kit exports every hook; an instance looks up those that will be called.
+        let wanted: Vec<Hook> = metadata.hooks.iter().copied().collect();
+        let indices = Arc::new(Indices::new(&rehearsal.pre, &wanted).at(Step::Instantiate)?);
+        let blueprint = Blueprint { lent: Arc::clone(&lent), indices, ..rehearsal };
         // What serves has never seen the probe's made-up requests.
         let first = blueprint.configured(&config).at(Step::Init)?;
         let asked = self.manifest.as_ref().map_or(Isolation::Pooled, |manifest| manifest.isolation);

@@ -5,7 +5,9 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use wasmtime::{CacheStore, Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmFeatures};
+use wasmtime::{
+    CacheStore, Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmFeatures,
+};
 
 use crate::compile_cache::CompileCache;
 use crate::limits::{PARTS, SLOT_BYTES};

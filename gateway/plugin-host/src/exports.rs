@@ -3,7 +3,9 @@
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
-use crate::bindings::{lifecycle, model_mapping, request_filter, response_filter, scheduling, usage_observer};
+use crate::bindings::{
+    lifecycle, model_mapping, request_filter, response_filter, scheduling, usage_observer,
+};
 use crate::manifest::Hook;
 use crate::state::State;
 
@@ -52,7 +54,9 @@ impl Indices {
             response_filter: has(Hook::FilterResponse)
                 .then(|| response_filter::GuestIndices::new(pre))
                 .transpose()?,
-            usage_observer: has(Hook::ObserveUsage).then(|| usage_observer::GuestIndices::new(pre)).transpose()?,
+            usage_observer: has(Hook::ObserveUsage)
+                .then(|| usage_observer::GuestIndices::new(pre))
+                .transpose()?,
         })
     }
 
@@ -61,14 +65,26 @@ impl Indices {
         Ok(Exports {
             lifecycle: self.lifecycle.load(&mut *store, instance)?,
             scheduling: self.scheduling.as_ref().map(|one| one.load(&mut *store, instance)).transpose()?,
-            model_mapping: self.model_mapping.as_ref().map(|one| one.load(&mut *store, instance)).transpose()?,
-            request_filter: self.request_filter.as_ref().map(|one| one.load(&mut *store, instance)).transpose()?,
+            model_mapping: self
+                .model_mapping
+                .as_ref()
+                .map(|one| one.load(&mut *store, instance))
+                .transpose()?,
+            request_filter: self
+                .request_filter
+                .as_ref()
+                .map(|one| one.load(&mut *store, instance))
+                .transpose()?,
             response_filter: self
                 .response_filter
                 .as_ref()
                 .map(|one| one.load(&mut *store, instance))
                 .transpose()?,
-            usage_observer: self.usage_observer.as_ref().map(|one| one.load(&mut *store, instance)).transpose()?,
+            usage_observer: self
+                .usage_observer
+                .as_ref()
+                .map(|one| one.load(&mut *store, instance))
+                .transpose()?,
         })
     }
 }

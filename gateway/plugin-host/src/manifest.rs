@@ -231,7 +231,10 @@ impl Manifest {
     /// It is no TOML, says something nobody knows, or contradicts itself.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         if text.len() > MAX_MANIFEST_BYTES {
-            return fail(format!("{} bytes are more than the {MAX_MANIFEST_BYTES} a manifest may have", text.len()));
+            return fail(format!(
+                "{} bytes are more than the {MAX_MANIFEST_BYTES} a manifest may have",
+                text.len()
+            ));
         }
         let raw: Raw = toml::from_str(text).map_err(|error| ManifestError(error.to_string()))?;
         check_name(&raw.name)?;

@@ -124,7 +124,8 @@ impl Destination {
         // A server that resolves `..` itself would leave the prefix.
         let climbs = asked.path.split('/').any(|part| matches!(decoded(part).as_str(), ".." | "."));
         let prefix = self.path.trim_end_matches('/');
-        let under = asked.path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let under =
+            asked.path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.scheme == asked.scheme && self.host == asked.host && self.port == asked.port && under && !climbs
     }
 }
@@ -141,13 +142,19 @@ impl fmt::Display for Destination {
 }
 
 /// Checks a request against the list; what it says is what is sent.
-pub(crate) fn check(allowed: &[Destination], mut request: OutboundRequest) -> Result<OutboundRequest, OutboundError> {
+pub(crate) fn check(
+    allowed: &[Destination],
+    mut request: OutboundRequest,
+) -> Result<OutboundRequest, OutboundError> {
     let denied = |why: String| Err(OutboundError::Denied(why));
     let Some(asked) = request.url.parse::<Uri>().ok().as_ref().and_then(Destination::of) else {
         return denied("the URL is not absolute or names a user".to_owned());
     };
     if !allowed.iter().any(|destination| destination.covers(&asked)) {
-        return denied(format!("{}://{}:{} is not on this plugin's list", asked.scheme, asked.host, asked.port));
+        return denied(format!(
+            "{}://{}:{} is not on this plugin's list",
+            asked.scheme, asked.host, asked.port
+        ));
     }
     if let Ok(address) = asked.host.trim_matches(['[', ']']).parse::<IpAddr>()
         && !is_public(address)
@@ -160,7 +167,9 @@ pub(crate) fn check(allowed: &[Destination], mut request: OutboundRequest) -> Re
     if request.body.len() > MAX_BODY_BYTES {
         return Err(OutboundError::TooLarge);
     }
-    if request.headers.len() > MAX_HEADERS || !request.headers.iter().all(|(name, value)| may_send(name, value)) {
+    if request.headers.len() > MAX_HEADERS
+        || !request.headers.iter().all(|(name, value)| may_send(name, value))
+    {
         return denied("a header is not allowed".to_owned());
     }
     request.timeout = request.timeout.clamp(Duration::from_millis(1), MAX_TIMEOUT);
@@ -169,7 +178,8 @@ pub(crate) fn check(allowed: &[Destination], mut request: OutboundRequest) -> Re
 
 fn may_send(name: &str, value: &str) -> bool {
     let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    let of_connection = ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
+    let of_connection =
+        ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
     token
         && !of_connection.contains(&name.to_ascii_lowercase().as_str())
         && !value.bytes().any(|b| b != b'\t' && (b < b' ' || b == 0x7f))

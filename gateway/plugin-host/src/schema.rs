@@ -54,7 +54,9 @@ fn check_schema_at(schema: &Value, pointer: &str, depth: usize) -> Result<(), St
     let words = match schema {
         Value::Bool(_) => return Ok(()),
         Value::Object(words) if depth < MAX_DEPTH => words,
-        Value::Object(_) => return Err(format!("its schema is nested deeper than {MAX_DEPTH} at `{pointer}`")),
+        Value::Object(_) => {
+            return Err(format!("its schema is nested deeper than {MAX_DEPTH} at `{pointer}`"));
+        }
         _ => return Err(format!("its schema at `{pointer}` is neither an object nor a boolean")),
     };
     for (word, value) in words {
@@ -73,7 +75,9 @@ fn check_schema_at(schema: &Value, pointer: &str, depth: usize) -> Result<(), St
             }
             (word, _) if CONSTRAINTS.contains(&word) || ANNOTATIONS.contains(&word) => {}
             (word, _) => {
-                return Err(format!("its schema uses `{word}` at `{pointer}`, which this gateway does not check"));
+                return Err(format!(
+                    "its schema uses `{word}` at `{pointer}`, which this gateway does not check"
+                ));
             }
         }
     }
@@ -116,7 +120,12 @@ fn visit(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Misfit>) 
     }
 }
 
-fn visit_members(words: &Map<String, Value>, members: &Map<String, Value>, pointer: &str, found: &mut Vec<Misfit>) {
+fn visit_members(
+    words: &Map<String, Value>,
+    members: &Map<String, Value>,
+    pointer: &str,
+    found: &mut Vec<Misfit>,
+) {
     let known = words.get("properties").and_then(Value::as_object);
     for (name, value) in members {
         let here = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -127,7 +136,9 @@ fn visit_members(words: &Map<String, Value>, members: &Map<String, Value>, point
             None => {}
         }
     }
-    for name in words.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for name in
+        words.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    {
         if !members.contains_key(name) {
             found.push(misfit(&format!("{pointer}/{name}"), "is required"));
         }
@@ -169,7 +180,8 @@ fn complaint(word: &str, wanted: &Value, value: &Value) -> Option<String> {
         ("minItems", Value::Array(items)) => at_least(items.len(), wanted, "entries"),
         ("maxItems", Value::Array(items)) => at_most(items.len(), wanted, "entries"),
         ("uniqueItems", Value::Array(items)) if wanted == &Value::Bool(true) => {
-            let unique = items.iter().enumerate().all(|(at, item)| !items.iter().take(at).any(|one| one == item));
+            let unique =
+                items.iter().enumerate().all(|(at, item)| !items.iter().take(at).any(|one| one == item));
             against(unique, "must not repeat an entry".to_owned())
         }
         _ => None,

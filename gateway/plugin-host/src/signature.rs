@@ -112,7 +112,8 @@ pub fn verify(
     manifest: &str,
 ) -> Result<(), SignatureError> {
     let mut words = signature.split_ascii_whitespace();
-    let (Some(FIRST_WORD), Some(key), Some(text), None) = (words.next(), words.next(), words.next(), words.next())
+    let (Some(FIRST_WORD), Some(key), Some(text), None) =
+        (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(SignatureError::Malformed);
     };
@@ -145,13 +146,15 @@ mod tests {
         assert_eq!(verify(&trusted, &signature, b"component", "manifest"), Ok(()));
         assert_eq!(verify(&trusted, &signature, b"componenT", "manifest"), Err(SignatureError::Invalid));
         assert_eq!(verify(&trusted, &signature, b"component", "manifesT"), Err(SignatureError::Invalid));
-        assert!(matches!(verify(&[], &signature, b"component", "manifest"), Err(SignatureError::UnknownKey(_))));
+        assert!(matches!(
+            verify(&[], &signature, b"component", "manifest"),
+            Err(SignatureError::UnknownKey(_))
+        ));
 
         let (stranger, _) = SigningKey::generate().unwrap();
-        let forged = stranger.sign(b"component", "manifest").replace(
-            &TrustedKey::parse(&stranger.public()).unwrap().id(),
-            &trusted[0].id(),
-        );
+        let forged = stranger
+            .sign(b"component", "manifest")
+            .replace(&TrustedKey::parse(&stranger.public()).unwrap().id(), &trusted[0].id());
         assert_eq!(verify(&trusted, &forged, b"component", "manifest"), Err(SignatureError::Invalid));
         for text in ["", "ed25519", "rsa a b", "ed25519 a b c", "ed25519 a !"] {
             assert_eq!(verify(&trusted, text, b"", ""), Err(SignatureError::Malformed), "{text}");

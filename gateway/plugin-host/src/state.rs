@@ -90,7 +90,10 @@ impl secrets::Host for State {
 }
 
 impl http_out::Host for State {
-    fn send(&mut self, request: http_out::HttpRequest) -> Result<http_out::HttpResponse, http_out::HttpError> {
+    fn send(
+        &mut self,
+        request: http_out::HttpRequest,
+    ) -> Result<http_out::HttpResponse, http_out::HttpError> {
         let request = OutboundRequest {
             method: request.method,
             url: request.url,

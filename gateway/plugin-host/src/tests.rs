@@ -6,6 +6,7 @@ mod cost;
 mod filtering;
 pub(crate) mod fixtures;
 mod lending;
+mod redaction;
 mod serving;
 mod shipped;
 mod versions;

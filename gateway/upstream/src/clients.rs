@@ -1,5 +1,6 @@
 //! The HTTP clients: one for straight ways, one for each proxy. A request with a proxy leaves through that proxy or not
-//! at all. Refuses environment variables that name proxies, and redirects: a token is not carried elsewhere.
+//! at all; a straight one minds the proxies that the machine's environment names (`HTTPS_PROXY`, `NO_PROXY` …), as every
+//! tool does. Refuses redirects: a token is not carried elsewhere.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use futures_util::StreamExt;
 use gateway_core::ports::{ResponseBody, UpstreamResponse, Way};
 use gateway_domain::{Failure, FailureKind, ProxyId, Retry, Secret};
 use http::{HeaderMap, Method, StatusCode};
+use hyper_util::client::proxy::matcher::Matcher;
 use parking_lot::Mutex;
 
 use crate::address::{Address, PlainTarget};
@@ -41,6 +43,8 @@ impl Outgoing {
 /// All clients; shared by everything that sends.
 pub struct Clients {
     plain: PlainPool,
+    /// The machine's own proxies; what they are for goes through the general client, which knows them.
+    environment: Matcher,
     direct: reqwest::Client,
     proxied: Mutex<HashMap<ProxyId, Proxied>>,
 }
@@ -60,7 +64,8 @@ impl Clients {
     pub fn new() -> Result<Self, BuildError> {
         Ok(Self {
             plain: PlainPool::new(),
-            direct: settings().no_proxy().build()?,
+            environment: Matcher::from_env(),
+            direct: settings().build()?,
             proxied: Mutex::default(),
         })
     }
@@ -74,8 +79,10 @@ impl Clients {
         head_time: Duration,
     ) -> Result<UpstreamResponse, Failure> {
         match (way, &address.plain) {
-            (Way::Direct, Some(target)) => self.send_plain(target, outgoing, head_time).await,
-            (Way::Direct, None) => {
+            (Way::Direct, Some(target)) if self.environment.intercept(&target.whole).is_none() => {
+                self.send_plain(target, outgoing, head_time).await
+            }
+            (Way::Direct, _) => {
                 send(&self.direct, address, outgoing, head_time).await.map_err(Unanswered::straight)
             }
             (Way::Proxy { id, url }, _) => {
@@ -140,6 +147,18 @@ impl Clients {
         forget_unused(&mut proxied, now);
         proxied.insert(id.clone(), made);
         Ok(client)
+    }
+
+    /// As if the machine's environment named this proxy for plain HTTP, except for `localhost`.
+    #[cfg(test)]
+    pub(crate) fn in_environment(proxy: &str) -> Self {
+        let named = reqwest::Proxy::http(proxy).unwrap();
+        Self {
+            plain: PlainPool::new(),
+            environment: Matcher::builder().http(proxy.to_owned()).no("localhost").build(),
+            direct: settings().proxy(named).build().unwrap(),
+            proxied: Mutex::default(),
+        }
     }
 
     /// How many proxies have a client now.

@@ -51,7 +51,9 @@ pub(super) fn exports(bytes: &[u8]) -> Result<Vec<Hook>, String> {
         hooks.extend(hook);
     }
     if !describes_itself {
-        return Err(format!("it does not export `{PACKAGE}lifecycle`; build it for a world of `wit/worlds.wit`"));
+        return Err(format!(
+            "it does not export `{PACKAGE}lifecycle`; build it for a world of `wit/worlds.wit`"
+        ));
     }
     if hooks.is_empty() {
         return Err(format!("it exports no hook of `{PACKAGE}`; build it for a world of `wit/worlds.wit`"));
@@ -72,10 +74,12 @@ pub(super) fn imports(
         if asked.is_some_and(|(interface, _)| TYPES.contains(&interface)) {
             continue;
         }
-        let capability = asked
-            .and_then(|(interface, _)| Capability::ALL.into_iter().find(|one| one.label() == interface));
+        let capability =
+            asked.and_then(|(interface, _)| Capability::ALL.into_iter().find(|one| one.label() == interface));
         match capability {
-            None => refused.push(format!("`{name}`, which no plugin has; build it for wasm32-unknown-unknown")),
+            None => {
+                refused.push(format!("`{name}`, which no plugin has; build it for wasm32-unknown-unknown"))
+            }
             Some(capability) if held.contains(&capability) => {}
             Some(capability) if !wants.contains(&capability) => {
                 refused.push(format!("`{capability}`, which its manifest does not ask for"));

@@ -82,7 +82,12 @@ impl Guests<'_> {
     }
 
     fn filter_prompts(&mut self, view: BodyView, context: &RequestContext) -> Result<(), String> {
-        let part = |part, message, role, text| TextPart { part, message, role, text: std::borrow::Cow::Borrowed(text) };
+        let part = |part, message, role, text| TextPart {
+            part,
+            message,
+            role,
+            text: std::borrow::Cow::Borrowed(text),
+        };
         let parts = [
             part(0, 0, Role::System, "Be brief."),
             part(1, 1, Role::User, "What is on 10.0.0.1? Ask jo@example.com. Grüße, 你好, 👋"),

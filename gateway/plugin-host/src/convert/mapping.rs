@@ -15,12 +15,7 @@ pub(crate) fn resolution(answer: wit::Resolution) -> Resolution {
 }
 
 fn target(of: wit::Target) -> Target {
-    Target {
-        model: of.model,
-        provider: of.provider,
-        group: of.group,
-        reasoning_effort: of.reasoning_effort,
-    }
+    Target { model: of.model, provider: of.provider, group: of.group, reasoning_effort: of.reasoning_effort }
 }
 
 pub(crate) fn catalog(entries: &[CatalogEntry]) -> Vec<wit::CatalogEntryParam<'_>> {

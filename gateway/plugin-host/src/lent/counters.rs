@@ -42,11 +42,16 @@ mod tests {
             counters.add(&format!("counter_{n}"), 1.0);
         }
         counters.add("counter_0", 2.5);
-        for (name, value) in [("", 1.0), ("a b", 1.0), ("A", 1.0), ("counter_1", f64::NAN), ("counter_1", -1.0)] {
+        for (name, value) in
+            [("", 1.0), ("a b", 1.0), ("A", 1.0), ("counter_1", f64::NAN), ("counter_1", -1.0)]
+        {
             counters.add(name, value);
         }
         let all = counters.all();
         assert_eq!(all.len(), 64);
-        assert_eq!((all["counter_0"].to_bits(), all["counter_1"].to_bits()), (3.5_f64.to_bits(), 1.0_f64.to_bits()));
+        assert_eq!(
+            (all["counter_0"].to_bits(), all["counter_1"].to_bits()),
+            (3.5_f64.to_bits(), 1.0_f64.to_bits())
+        );
     }
 }

@@ -151,7 +151,11 @@ mod tests {
     fn the_last_lines_are_kept_and_each_is_one_short_line() {
         let log = Log::new("steady");
         for second in 0..600 {
-            log.write_at(f64::from(second), LogLevel::Debug, format!("{second}\nERROR forged {}", "é".repeat(900)));
+            log.write_at(
+                f64::from(second),
+                LogLevel::Debug,
+                format!("{second}\nERROR forged {}", "é".repeat(900)),
+            );
         }
         let (lines, left_out) = log.lines();
         assert_eq!((lines.len(), left_out), (500, 0));

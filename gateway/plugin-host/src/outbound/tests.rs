@@ -2,13 +2,16 @@ use super::*;
 
 fn ask(allowed: &[&str], url: &str) -> Result<OutboundRequest, OutboundError> {
     let allowed: Vec<_> = allowed.iter().map(|text| Destination::parse(text).unwrap()).collect();
-    check(&allowed, OutboundRequest {
-        method: "POST".to_owned(),
-        url: url.to_owned(),
-        headers: vec![("x-a".to_owned(), "b".to_owned())],
-        body: Vec::new(),
-        timeout: Duration::from_mins(1),
-    })
+    check(
+        &allowed,
+        OutboundRequest {
+            method: "POST".to_owned(),
+            url: url.to_owned(),
+            headers: vec![("x-a".to_owned(), "b".to_owned())],
+            body: Vec::new(),
+            timeout: Duration::from_mins(1),
+        },
+    )
 }
 
 #[test]
@@ -52,7 +55,8 @@ fn a_listed_address_must_still_be_public() {
 #[test]
 fn headers_of_the_connection_and_split_lines_are_refused() {
     let allowed = [Destination::parse("https://a.example").unwrap()];
-    for (name, value) in [("Host", "b"), ("content-length", "1"), ("x", "a\r\nb: c"), ("a b", "c"), ("", "")] {
+    for (name, value) in [("Host", "b"), ("content-length", "1"), ("x", "a\r\nb: c"), ("a b", "c"), ("", "")]
+    {
         let request = OutboundRequest {
             method: "GET".to_owned(),
             url: "https://a.example/".to_owned(),
@@ -66,7 +70,8 @@ fn headers_of_the_connection_and_split_lines_are_refused() {
 
 #[test]
 fn entries_of_the_list_are_plain() {
-    for text in ["https://u:p@a.example", "https://a.example/?q", "ftp://a.example", "a.example", "https://"] {
+    for text in ["https://u:p@a.example", "https://a.example/?q", "ftp://a.example", "a.example", "https://"]
+    {
         assert!(Destination::parse(text).is_err(), "{text}");
     }
 }
@@ -104,7 +109,8 @@ fn addresses_set_apart_are_not_public() {
     ] {
         assert!(!is_public(inside.parse().unwrap()), "{inside}");
     }
-    for outside in ["1.1.1.1", "100.128.0.1", "172.32.0.1", "192.1.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+    for outside in ["1.1.1.1", "100.128.0.1", "172.32.0.1", "192.1.0.1", "2606:4700::1111", "::ffff:8.8.8.8"]
+    {
         assert!(is_public(outside.parse().unwrap()), "{outside}");
     }
 }

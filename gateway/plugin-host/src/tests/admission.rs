@@ -73,8 +73,9 @@ fn imports_of_what_is_nested_inside_are_its_own_business() {
 fn exports_must_be_those_of_a_contract_that_is_spoken() {
     let nothing = wat::parse_str("(component)").unwrap();
     assert_refused(&nothing, Step::Contract, "does not export `switchyard:plugin/lifecycle`");
-    let hookless =
-        wat::parse_str(r#"(component (instance $n) (export "switchyard:plugin/lifecycle@0.1.0" (instance $n)))"#);
+    let hookless = wat::parse_str(
+        r#"(component (instance $n) (export "switchyard:plugin/lifecycle@0.1.0" (instance $n)))"#,
+    );
     assert_refused(&hookless.unwrap(), Step::Contract, "no hook");
     assert_refused(&hollow_of("0.2.0"), Step::Contract, "0.2.0; this gateway speaks 0.1.x");
     assert_refused(&hollow_of("0.1.7"), Step::Instantiate, "describe");

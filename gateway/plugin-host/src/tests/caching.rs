@@ -56,7 +56,8 @@ fn one_components_code_does_not_pass_as_anothers() {
     load(at.path(), 1);
     let file = only_file(at.path());
     let name = file.file_name().unwrap().to_str().unwrap();
-    let other = super::fixtures::Hostile { otherwise: "(call $wait_ms (i32.const 9))", ..SLEEPING }.component();
+    let other =
+        super::fixtures::Hostile { otherwise: "(call $wait_ms (i32.const 9))", ..SLEEPING }.component();
     let digest = crate::digest::full(&other);
     let (_, engine) = name.split_once('-').unwrap();
     fs::copy(&file, at.path().join(format!("{digest}-{engine}"))).unwrap();

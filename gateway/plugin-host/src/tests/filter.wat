@@ -14,7 +14,7 @@
   ;; metadata: name, version, summary, hooks (both filters), view, streams (text), schema, defaults, deterministic
   (data (i32.const 128)
     "\10\00\00\00\07\00\00\00" "\17\00\00\00\05\00\00\00" "\10\00\00\00\00\00\00\00"
-    "\0c%VIEW%\01\00" "\1c\00\00\00\02\00\00\00" "\1c\00\00\00\02\00\00\00" "\01\00\00\00")
+    "\0c%VIEW%\01\00" "\1c\00\00\00\02\00\00\00" "\1c\00\00\00\02\00\00\00" "%DETERMINISTIC%\00\00\00")
   ;; an edit: replace-text of part 99 by nothing
   (data (i32.const 512) "\00\00\00\00" "\63\00\00\00" "\10\00\00\00\00\00\00\00")
   ;; an edit: set-header authorization: x

@@ -58,7 +58,8 @@ fn every_kind_of_harm_fails_its_own_prompt_only() {
 
 #[test]
 fn a_loop_over_a_prompt_ends_at_the_deadline_and_large_prompts_get_more() {
-    let host = PluginHost::new().unwrap().with_limits(Limits::default().with_deadline(Duration::from_millis(20)));
+    let host =
+        PluginHost::new().unwrap().with_limits(Limits::default().with_deadline(Duration::from_millis(20)));
     let filter = host.load("hostile", &PASSING.component(), "").unwrap();
     assert_eq!(judge(&filter, 100), Err(HookError::TimedOut("21 ms".to_owned())));
 }
@@ -67,7 +68,8 @@ fn a_loop_over_a_prompt_ends_at_the_deadline_and_large_prompts_get_more() {
 fn streams_are_stepped_and_wrong_steps_are_failures() {
     let filter = load(PASSING);
     let events = ["a", "b"].map(|text| StreamEvent::Text(TextDelta { choice: 0, text }));
-    let step = |seed, events: &[StreamEvent<'_>]| filter.filter_events(&context(seed), b"memory", events, false);
+    let step =
+        |seed, events: &[StreamEvent<'_>]| filter.filter_events(&context(seed), b"memory", events, false);
     let batch = step(0, &events).unwrap();
     assert_eq!((batch.steps, batch.carry), (vec![Step::Pass, Step::Pass], b"memory".to_vec()));
     assert_eq!(step(121, &events).unwrap().steps, [Step::Hold, Step::Pass]);

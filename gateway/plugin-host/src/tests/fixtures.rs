@@ -45,12 +45,18 @@ pub(super) struct HostileFilter {
     pub(super) imports: &'static str,
     pub(super) view: &'static str,
     pub(super) init: &'static str,
+    pub(super) deterministic: &'static str,
     pub(super) otherwise: &'static str,
 }
 
 /// Passes everything unless a seed asks for harm.
-pub(super) const PASSING: HostileFilter =
-    HostileFilter { imports: "", view: "\\01", init: "", otherwise: "(i32.const 256)" };
+pub(super) const PASSING: HostileFilter = HostileFilter {
+    imports: "",
+    view: "\\01",
+    init: "",
+    deterministic: "\\01",
+    otherwise: "(i32.const 256)",
+};
 
 impl HostileFilter {
     pub(super) fn component(&self) -> Vec<u8> {
@@ -58,6 +64,7 @@ impl HostileFilter {
             .replace("%IMPORTS%", self.imports)
             .replace("%VIEW%", self.view)
             .replace("%INIT%", self.init)
+            .replace("%DETERMINISTIC%", self.deterministic)
             .replace("%OTHERWISE%", self.otherwise);
         encode(wat::parse_str(text).unwrap(), "prompt-filter")
     }

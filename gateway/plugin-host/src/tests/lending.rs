@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::fixtures::{HostileFilter, PASSING, context};
 use crate::{
-    AdmissionError, Capability, Destination, Grants, Outbound, OutboundError, OutboundRequest,
+    AdmissionError, Capability, Destination, Grants, Isolation, Outbound, OutboundError, OutboundRequest,
     OutboundResponse, Package, Plugin, PluginHost, SigningKey, Step, Trust, TrustedKey, Vouching,
 };
 
@@ -56,7 +56,11 @@ fn granting(capabilities: &[Capability]) -> Grants {
     }
 }
 
-fn admit(host: &PluginHost, bytes: &[u8], change: impl FnOnce(&mut Package<'_>)) -> Result<Plugin, AdmissionError> {
+fn admit(
+    host: &PluginHost,
+    bytes: &[u8],
+    change: impl FnOnce(&mut Package<'_>),
+) -> Result<Plugin, AdmissionError> {
     let mut package = Package { manifest: Some(MANIFEST), ..Package::found("hostile", bytes) };
     change(&mut package);
     host.admit(package)
@@ -100,15 +104,19 @@ fn a_capability_must_be_asked_for_granted_and_trusted() {
 #[test]
 fn what_is_granted_is_shared_by_all_instances_and_seen_by_the_operator() {
     let host = PluginHost::new().unwrap();
-    let admitted = admit(&host, &LOGGING.component(), |package| package.grants = granting(&[Capability::Logging]));
+    let admitted =
+        admit(&host, &LOGGING.component(), |package| package.grants = granting(&[Capability::Logging]));
     let logging = admitted.unwrap();
     assert_eq!(logging.log().0, [], "what is rehearsed is not logged");
     carried(&logging);
     assert_eq!(logging.log().0[0].message, "hostile");
 
-    // Unsigned, so each call has an instance of its own. The answers are not the same each time.
-    let counting = admit(&host, &COUNTING.component(), |package| package.grants = granting(&[Capability::Kv]));
-    assert_refused(counting, Step::Probe, "deterministic");
+    let kv = |package: &mut Package<'_>| package.grants = granting(&[Capability::Kv]);
+    assert_refused(admit(&host, &COUNTING.component(), kv), Step::Probe, "deterministic");
+    let honest = HostileFilter { deterministic: "\\00", ..COUNTING };
+    let counting = admit(&host, &honest.component(), kv).unwrap();
+    assert_eq!(counting.isolation(), Isolation::Fresh, "unsigned, so each call has an instance of its own");
+    assert_eq!((carried(&counting), carried(&counting)), (1, 2), "and they share one store");
 }
 
 #[test]
@@ -152,8 +160,12 @@ fn the_manifest_must_agree_with_the_component() {
         ("\"1.0.0\"", "\"2.0.0\"", Step::Describe, "`1.0.0`, but `2.0.0` in its manifest"),
         ("\"filter-request\", ", "", Step::Describe, "other hooks"),
         ("name", "nom", Step::Read, "nom"),
-        ("grants", "digest = \"0000000000000000000000000000000000000000000000000000000000000000\"\ngrants",
-            Step::Digest, "pins 0000"),
+        (
+            "grants",
+            "digest = \"0000000000000000000000000000000000000000000000000000000000000000\"\ngrants",
+            Step::Digest,
+            "pins 0000",
+        ),
     ] {
         let manifest = MANIFEST.replacen(from, to, 1);
         let refused = host.admit(Package { manifest: Some(&manifest), ..Package::found("hostile", &bytes) });
@@ -164,8 +176,11 @@ fn the_manifest_must_agree_with_the_component() {
 #[test]
 fn steps_are_listed_in_their_order() {
     assert!(Step::ALL.is_sorted());
-    assert_eq!(Step::ALL.map(Step::label).join(" "), "read digest signature parse contract imports compile \
-        instantiate describe config init probe");
+    assert_eq!(
+        Step::ALL.map(Step::label).join(" "),
+        "read digest signature parse contract imports compile \
+        instantiate describe config init probe"
+    );
 }
 
 struct Recording(Mutex<Vec<String>>);
@@ -182,7 +197,8 @@ const CALLING: HostileFilter = HostileFilter {
     imports: r#"(import "switchyard:plugin/http-out@0.1.0" "send"
                   (func $send (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
                 (data (i32.const 832) "GEThttps://api.example.com/v1")"#,
-    otherwise: "(call $send (i32.const 832) (i32.const 3) (i32.const 835) (i32.const 26) (i32.const 0) (i32.const 0)
+    otherwise:
+        "(call $send (i32.const 832) (i32.const 3) (i32.const 835) (i32.const 26) (i32.const 0) (i32.const 0)
                   (i32.const 0) (i32.const 0) (i32.const 100) (i32.const 320))
                 (i32.store (i32.const 288) (i32.const 1024))
                 (i32.store (i32.const 292) (i32.load8_u (i32.const 320)))

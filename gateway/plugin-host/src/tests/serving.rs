@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gateway_scheduler::{Action, PolicyError, RankingPolicy as _};
 
 use super::fixtures::{SLEEPING, ask};
-use crate::{Limits, PluginHost, Plugin};
+use crate::{Limits, Plugin, PluginHost};
 
 fn load(limits: Limits) -> Plugin {
     PluginHost::new().unwrap().with_limits(limits).load("hostile", &SLEEPING.component(), "").unwrap()

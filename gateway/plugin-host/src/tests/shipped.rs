@@ -6,7 +6,7 @@ use gateway_scheduler::corpus::Corpus;
 use gateway_scheduler::{BuiltIn, PolicyLanguage, RankDecision, RankingPolicy};
 
 use super::fixtures::shipped;
-use crate::{Allocator, Limits, PluginHost, Plugin};
+use crate::{Allocator, Limits, Plugin, PluginHost};
 
 /// Deadlines are the subject elsewhere; a busy machine must not decide here.
 fn headroom() -> Plugin {

@@ -74,7 +74,9 @@ fn a_broken_candidate_changes_nothing_and_says_why() {
     assert_eq!(folder.scan().unwrap(), [], "it may still be written");
     assert_eq!(folder.rejected("one"), None);
     let changes = folder.scan().unwrap();
-    assert!(matches!(&changes[..], [Change { changed: Changed::Rejected(error), .. }] if error.step == Step::Parse));
+    assert!(
+        matches!(&changes[..], [Change { changed: Changed::Rejected(error), .. }] if error.step == Step::Parse)
+    );
     assert_eq!(answer(&folder), Some(1));
     assert_eq!(folder.scan().unwrap(), [], "it is not judged again and again");
     assert!(folder.rejected("one").is_some());
@@ -90,7 +92,10 @@ fn what_is_not_admitted_is_not_installed() {
     let folder = folder(at.path());
     assert!(matches!(folder.install("one", b"", None, None), Err(FolderError::Admission(_))));
     for name in ["../one", "One", ""] {
-        assert!(matches!(folder.install(name, &version("1"), None, None), Err(FolderError::BadName(_))), "{name}");
+        assert!(
+            matches!(folder.install(name, &version("1"), None, None), Err(FolderError::BadName(_))),
+            "{name}"
+        );
     }
     assert_eq!(fs::read_dir(at.path()).unwrap().count(), 0);
 }
@@ -133,7 +138,9 @@ fn the_operators_terms_hold_at_once_and_bad_ones_change_nothing() {
     folder.decide("one", raised).unwrap();
     assert_eq!(folder.set()["one"].trust(), crate::Trust::Raised);
     let broken = Terms { config_json: "{".to_owned(), ..Terms::default() };
-    assert!(matches!(folder.decide("one", broken), Err(FolderError::Admission(error)) if error.step == Step::Config));
+    assert!(
+        matches!(folder.decide("one", broken), Err(FolderError::Admission(error)) if error.step == Step::Config)
+    );
     assert_eq!((answer(&folder), folder.set()["one"].trust()), (Some(1), crate::Trust::Raised));
 }
 

@@ -122,3 +122,23 @@ async fn a_probe_measures_or_says_why_not() {
         assert_eq!(world.clients.proxied(), 0, "a probe leaves no client behind");
     }
 }
+
+#[tokio::test]
+async fn a_straight_way_minds_the_machines_proxies_and_a_named_one_does_not() {
+    let world = World::new().await;
+    let (machines, named) = (proxy(&world, ProxyKind::Http).await, proxy(&world, ProxyKind::Socks5).await);
+    let clients = Arc::new(Clients::in_environment(&machines.url()));
+    let urls = BaseUrls { chatgpt: world.lab.backend_url(), ..BaseUrls::default() };
+    let clock = Arc::new(At(Timestamp::from_secs(NOW)));
+    let providers = Providers::new(&urls, clients, clock).unwrap();
+    let respond = async |way: Way, base: Option<String>| {
+        let mut request = request(&world, way);
+        Arc::get_mut(&mut request.to).unwrap().base_url = base;
+        read(providers.respond(request).await.unwrap()).await.unwrap();
+        (machines.passed(), named.passed())
+    };
+    assert_eq!(respond(Way::Direct, None).await, (1, 0));
+    assert_eq!(respond(through(named.url()), None).await, (1, 1));
+    let excepted = world.lab.backend_url().replace("127.0.0.1", "localhost");
+    assert_eq!(respond(Way::Direct, Some(excepted)).await, (1, 1));
+}

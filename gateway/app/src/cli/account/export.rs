@@ -8,8 +8,8 @@ use gateway_core::import::{Chosen, export, export_auth_json};
 use gateway_core::ports::{AccountStore, SystemClock};
 use gateway_domain::{AccountId, Secret};
 
-use super::private_file::replace_private;
 use crate::Settings;
+use crate::cli::private_file::replace_private;
 use crate::cli::{Usage, tell};
 use crate::run::open_store;
 
