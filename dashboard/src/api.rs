@@ -2,9 +2,10 @@
 //! cannot set is ours. What an answer means is decided in `logic::answer`.
 
 use gateway_api::{
-    ADMIN_PREFIX, AccountDetail, AccountPatch, CSRF_HEADER, ClientKeyCreate, ClientKeyCreated, ClientKeyView,
-    Credentials, DecisionSummary, DecisionView, ImportAccounts, ImportResult, Overview, PolicyChoice,
-    PolicyView, SessionView,
+    ADMIN_PREFIX, AccountDetail, AccountPatch, AccountTested, AddKeyAccount, CSRF_HEADER, ClientKeyCreate,
+    ClientKeyCreated, ClientKeyView, Credentials, DecisionSummary, DecisionView, ExportRequest, ImportReport,
+    ImportRequest, Overview, PinView, PolicyChoice, PolicyView, ProxyPatch, ProxyTested, ProxyView, SessionView,
+    SignInBegin, SignInCallback, SignInView,
 };
 use leptos::prelude::window;
 use serde::Serialize;
@@ -16,6 +17,8 @@ use crate::logic::answer::{self, Problem, path_part};
 
 /// Longer than any admin call takes; shorter than patience.
 const TIMEOUT_MS: u32 = 20_000;
+/// The same for calls that wait for an upstream, or carry thousands of accounts.
+const LONG_TIMEOUT_MS: u32 = 120_000;
 
 /// Where the visitor stands.
 pub(crate) async fn session() -> Result<SessionView, Problem> {
@@ -34,8 +37,7 @@ pub(crate) async fn login(password: String) -> Result<SessionView, Problem> {
 
 /// Signs out.
 pub(crate) async fn logout() -> Result<SessionView, Problem> {
-    let (status, body) = fetch("POST", "/logout", None).await?;
-    answer::value(status, &body)
+    post("/logout", TIMEOUT_MS).await
 }
 
 /// Everything the overview shows.
@@ -48,12 +50,91 @@ pub(crate) async fn account(id: &str) -> Result<AccountDetail, Problem> {
     get(&format!("/accounts/{}", path_part(id))).await
 }
 
-/// Adds an account from the text of an `auth.json`.
-pub(crate) async fn import(request: &ImportAccounts) -> Result<ImportResult, Problem> {
-    send("POST", "/accounts", request).await
+/// Adds accounts from a text, or says what would come of it.
+pub(crate) async fn import(request: &ImportRequest) -> Result<ImportReport, Problem> {
+    send_long("/accounts/import", request).await
 }
 
-/// Renames, pauses or resumes an account.
+/// The text of an export. Tokens and all: it goes into a file and nowhere else.
+pub(crate) async fn export(request: &ExportRequest) -> Result<String, Problem> {
+    let (status, body) = fetch("POST", "/accounts/export", Some(json(request)?), LONG_TIMEOUT_MS).await?;
+    answer::succeed(status, &body)?;
+    Ok(body)
+}
+
+/// Adds an account that is opened by a key.
+pub(crate) async fn add_key_account(request: &AddKeyAccount) -> Result<AccountDetail, Problem> {
+    send("POST", "/accounts/keys", request).await
+}
+
+/// Looks at an account's upstream.
+pub(crate) async fn test_account(id: &str) -> Result<AccountTested, Problem> {
+    post(&format!("/accounts/{}/test", path_part(id)), LONG_TIMEOUT_MS).await
+}
+
+/// Rotates an account's tokens.
+pub(crate) async fn refresh_account(id: &str) -> Result<AccountDetail, Problem> {
+    post(&format!("/accounts/{}/refresh", path_part(id)), LONG_TIMEOUT_MS).await
+}
+
+/// Ends an account's cooldowns.
+pub(crate) async fn clear_cooldowns(id: &str) -> Result<AccountDetail, Problem> {
+    post(&format!("/accounts/{}/clear-cooldowns", path_part(id)), TIMEOUT_MS).await
+}
+
+/// Lets one account serve everything that it can, or none.
+pub(crate) async fn pin(account: Option<String>) -> Result<PinView, Problem> {
+    send("PUT", "/pin", &PinView { account }).await
+}
+
+/// All sign-ins that are under way or ended lately.
+pub(crate) async fn sign_ins() -> Result<Vec<SignInView>, Problem> {
+    get("/sign-ins").await
+}
+
+/// Begins a sign-in.
+pub(crate) async fn begin_sign_in(request: &SignInBegin) -> Result<SignInView, Problem> {
+    send_long("/sign-ins", request).await
+}
+
+/// The address on which the browser ended.
+pub(crate) async fn finish_sign_in(address: String) -> Result<SignInView, Problem> {
+    send_long("/sign-ins/callback", &SignInCallback { address }).await
+}
+
+/// Calls a sign-in off.
+pub(crate) async fn cancel_sign_in(id: &str) -> Result<SignInView, Problem> {
+    let (status, body) =
+        fetch("DELETE", &format!("/sign-ins/{}", path_part(id)), None, TIMEOUT_MS).await?;
+    answer::value(status, &body)
+}
+
+/// The proxies that accounts leave through.
+pub(crate) async fn proxies() -> Result<Vec<ProxyView>, Problem> {
+    get("/proxies").await
+}
+
+/// Adds a proxy.
+pub(crate) async fn add_proxy(request: &ProxyPatch) -> Result<ProxyView, Problem> {
+    send("POST", "/proxies", request).await
+}
+
+/// Changes a proxy.
+pub(crate) async fn patch_proxy(id: &str, patch: &ProxyPatch) -> Result<ProxyView, Problem> {
+    send("PATCH", &format!("/proxies/{}", path_part(id)), patch).await
+}
+
+/// Removes a proxy.
+pub(crate) async fn delete_proxy(id: &str) -> Result<(), Problem> {
+    delete(&format!("/proxies/{}", path_part(id))).await
+}
+
+/// Tries a proxy.
+pub(crate) async fn test_proxy(id: &str) -> Result<ProxyTested, Problem> {
+    post(&format!("/proxies/{}/test", path_part(id)), LONG_TIMEOUT_MS).await
+}
+
+/// Renames, pauses or resumes an account, or changes its settings.
 pub(crate) async fn patch_account(id: &str, patch: &AccountPatch) -> Result<AccountDetail, Problem> {
     send("PATCH", &format!("/accounts/{}", path_part(id)), patch).await
 }
@@ -100,26 +181,49 @@ pub(crate) async fn revoke_key(id: &str) -> Result<(), Problem> {
 }
 
 async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
-    let (status, body) = fetch("GET", path, None).await?;
+    let (status, body) = fetch("GET", path, None, TIMEOUT_MS).await?;
     answer::value(status, &body)
 }
 
 async fn send<T: DeserializeOwned>(method: &str, path: &str, body: &impl Serialize) -> Result<T, Problem> {
-    let body = serde_json::to_string(body).map_err(|_| Problem::Garbled { status: 0 })?;
-    let (status, body) = fetch(method, path, Some(body)).await?;
+    let (status, body) = fetch(method, path, Some(json(body)?), TIMEOUT_MS).await?;
+    answer::value(status, &body)
+}
+
+async fn send_long<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Problem> {
+    let (status, body) = fetch("POST", path, Some(json(body)?), LONG_TIMEOUT_MS).await?;
+    answer::value(status, &body)
+}
+
+async fn post<T: DeserializeOwned>(path: &str, timeout_ms: u32) -> Result<T, Problem> {
+    let (status, body) = fetch("POST", path, None, timeout_ms).await?;
     answer::value(status, &body)
 }
 
 async fn delete(path: &str) -> Result<(), Problem> {
-    let (status, body) = fetch("DELETE", path, None).await?;
+    let (status, body) = fetch("DELETE", path, None, TIMEOUT_MS).await?;
     answer::succeed(status, &body)
 }
 
-async fn fetch(method: &str, path: &str, body: Option<String>) -> Result<(u16, String), Problem> {
-    try_fetch(method, path, body).await.map_err(|_| Problem::Unreachable)
+fn json(body: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(body).map_err(|_| Problem::Garbled { status: 0 })
 }
 
-async fn try_fetch(method: &str, path: &str, body: Option<String>) -> Result<(u16, String), JsValue> {
+async fn fetch(
+    method: &str,
+    path: &str,
+    body: Option<String>,
+    timeout_ms: u32,
+) -> Result<(u16, String), Problem> {
+    try_fetch(method, path, body, timeout_ms).await.map_err(|_| Problem::Unreachable)
+}
+
+async fn try_fetch(
+    method: &str,
+    path: &str,
+    body: Option<String>,
+    timeout_ms: u32,
+) -> Result<(u16, String), JsValue> {
     let headers = web_sys::Headers::new()?;
     headers.set("accept", "application/json")?;
     if method != "GET" {
@@ -127,7 +231,7 @@ async fn try_fetch(method: &str, path: &str, body: Option<String>) -> Result<(u1
     }
     let init = web_sys::RequestInit::new();
     init.set_method(method);
-    init.set_signal(Some(&web_sys::AbortSignal::timeout_with_u32(TIMEOUT_MS)));
+    init.set_signal(Some(&web_sys::AbortSignal::timeout_with_u32(timeout_ms)));
     if let Some(body) = body {
         headers.set("content-type", "application/json")?;
         init.set_body(&JsValue::from_str(&body));

@@ -63,6 +63,41 @@ pub(crate) fn focus_heading() {
     });
 }
 
+/// The focus goes to the element with this id, such as the field with a mistake in it.
+pub(crate) fn focus(id: &'static str) {
+    request_animation_frame(move || {
+        let found = document().get_element_by_id(id).and_then(|one| one.dyn_into::<HtmlElement>().ok());
+        if let Some(element) = found {
+            let _focused = element.focus();
+        }
+    });
+}
+
+/// Another part of a long list is shown: its beginning comes into view.
+pub(crate) fn scroll_to(id: &'static str) {
+    request_animation_frame(move || {
+        if let Some(element) = document().get_element_by_id(id) {
+            element.scroll_into_view();
+        }
+    });
+}
+
+/// The name of the machine in the address bar.
+pub(crate) fn host() -> String {
+    window().location().hostname().unwrap_or_default()
+}
+
+/// Keeps what a list shows in the address, so that going back or reloading shows it again. The page stays.
+pub(crate) fn put_query(query: &str) {
+    let location = window().location();
+    let Ok(path) = location.pathname() else { return };
+    let address = if query.is_empty() { path } else { format!("{path}?{query}") };
+    if let Ok(history) = window().history() {
+        let state = history.state().unwrap_or(JsValue::NULL);
+        let _kept = history.replace_state_with_url(&state, "", Some(&address));
+    }
+}
+
 /// Whether the page can be seen.
 pub(crate) fn is_visible() -> bool {
     document().visibility_state() == web_sys::VisibilityState::Visible
@@ -91,13 +126,41 @@ fn copy_by_selection(text: &str) -> Option<bool> {
     copied
 }
 
-/// The text of the first file chosen in a file input.
-pub(crate) async fn chosen_file(input: &web_sys::HtmlInputElement) -> Option<String> {
-    let file = input.files()?.get(0)?;
-    let text = JsFuture::from(file.text()).await.ok()?;
-    // Choosing the same file again must be a change again.
-    input.set_value("");
-    text.as_string()
+/// A file that was chosen or dropped: its name and its text, or why it could not be read.
+pub(crate) type ReadFile = (String, Result<String, String>);
+
+/// Reads files, each within a limit in bytes.
+pub(crate) async fn read_files(files: web_sys::FileList, limit: f64) -> Vec<ReadFile> {
+    let mut read = Vec::new();
+    for file in (0..files.length()).filter_map(|at| files.get(at)) {
+        let text = if file.size() > limit {
+            Err("is too large".to_owned())
+        } else {
+            let text = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
+            text.ok_or_else(|| "cannot be read".to_owned())
+        };
+        read.push((file.name(), text));
+    }
+    read
+}
+
+/// Hands a text over as a file to keep.
+pub(crate) fn save_file(name: &str, text: &str) -> Option<()> {
+    let parts = js_sys::Array::of1(&JsValue::from_str(text));
+    let options = web_sys::BlobPropertyBag::new();
+    options.set_type("application/json");
+    let blob = web_sys::Blob::new_with_str_sequence_and_options(&parts, &options).ok()?;
+    let address = web_sys::Url::create_object_url_with_blob(&blob).ok()?;
+    let link: web_sys::HtmlAnchorElement = document().create_element("a").ok()?.dyn_into().ok()?;
+    link.set_href(&address);
+    link.set_download(name);
+    link.click();
+    // Chromium reads it during the click, others a moment later; the text holds tokens, so it does not stay for long.
+    leptos::prelude::set_timeout(
+        move || drop(web_sys::Url::revoke_object_url(&address)),
+        std::time::Duration::from_secs(10),
+    );
+    Some(())
 }
 
 /// The boot screen is part of the page; it goes when the application takes over.

@@ -2,6 +2,9 @@
 //!
 //! The browser's own reconnecting gives up on an error status and cannot be paced, so a lost stream is closed and
 //! opened again from here: with growing waits, for ever, asking first whether the session still stands.
+//!
+//! A large pool makes a large picture. Reading it takes at most a tenth of the browser's time: what comes sooner waits,
+//! and only the newest is read.
 
 use std::time::Duration;
 
@@ -9,19 +12,22 @@ use gateway_api::{ADMIN_PREFIX, Overview, SessionState};
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::JsCast as _;
+use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen::closure::Closure;
 use web_sys::{Event, EventSource, MessageEvent};
 
 use crate::clock::Clock;
 use crate::logic::answer::Problem;
 use crate::logic::backoff;
+use crate::logic::roster::Roster;
 use crate::session::Session;
 use crate::{api, browser};
 
 /// A stream this quiet is opened anew: a sleeping laptop or a lost router leaves it open and dead.
 const QUIET_MS: i64 = 40_000;
 const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// After an event took some time to read, this many times as long passes before the next is read.
+const REST_AFTER_READING: i64 = 9;
 
 /// How the stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +43,9 @@ pub(crate) enum Link {
 /// The picture and the stream behind it.
 #[derive(Clone, Copy)]
 pub(crate) struct Live {
+    /// Without its accounts, which are in `roster`.
     overview: RwSignal<Option<Overview>>,
+    roster: RwSignal<Option<Roster>>,
     link: RwSignal<Link>,
     session: Session,
     clock: Clock,
@@ -46,12 +54,16 @@ pub(crate) struct Live {
     round: StoredValue<u32>,
     attempt: StoredValue<u32>,
     heard_at: StoredValue<i64>,
+    /// The newest event that waits to be read.
+    unread: StoredValue<Option<JsValue>, LocalStorage>,
+    read_after: StoredValue<i64>,
 }
 
 impl Live {
     pub(crate) fn new(session: Session, clock: Clock) -> Self {
         Self {
             overview: RwSignal::new(None),
+            roster: RwSignal::new(None),
             link: RwSignal::new(Link::Opening),
             session,
             clock,
@@ -59,12 +71,19 @@ impl Live {
             round: StoredValue::new(0),
             attempt: StoredValue::new(0),
             heard_at: StoredValue::new(0),
+            unread: StoredValue::new_local(None),
+            read_after: StoredValue::new(0),
         }
     }
 
-    /// The last overview. Read it through a memo: it changes up to four times a second.
+    /// The last overview, without its accounts. Read it through a memo: it changes up to four times a second.
     pub(crate) fn overview(self) -> RwSignal<Option<Overview>> {
         self.overview
+    }
+
+    /// The accounts; changes only when one of them does.
+    pub(crate) fn roster(self) -> RwSignal<Option<Roster>> {
+        self.roster
     }
 
     /// Tracked.
@@ -92,6 +111,7 @@ impl Live {
             back.remove();
             self.rest();
             self.overview.set(None);
+            self.roster.set(None);
         });
     }
 
@@ -133,9 +153,9 @@ impl Live {
 
     /// An account was deleted: its row goes at once, not with the next event.
     pub(crate) fn forget_account(self, id: &str) {
-        self.overview.update(|overview| {
-            if let Some(overview) = overview {
-                overview.accounts.retain(|account| account.id != id);
+        self.roster.update(|roster| {
+            if let Some(known) = roster {
+                *known = known.without(id);
             }
         });
     }
@@ -148,6 +168,7 @@ impl Live {
 
     fn connect(self, round: u32) {
         self.heard_at.set_value(browser::now_ms());
+        self.unread.set_value(None);
         self.wire.set_value(Wire::open(self, round));
     }
 
@@ -155,10 +176,45 @@ impl Live {
         self.round.try_get_value() == Some(round)
     }
 
-    fn hear(self, overview: Overview) {
+    /// An event came. It is read now, or in a while if the last one was hard work.
+    fn arrive(self, data: JsValue, round: u32) {
+        self.heard_at.set_value(browser::now_ms());
+        let is_waiting = self.unread.with_value(Option::is_some);
+        self.unread.set_value(Some(data));
+        let wait = self.read_after.get_value() - browser::now_ms();
+        match u64::try_from(wait) {
+            _ if is_waiting => {}
+            Ok(wait) if wait > 0 => set_timeout(move || self.read(round), Duration::from_millis(wait)),
+            _ => self.read(round),
+        }
+    }
+
+    fn read(self, round: u32) {
+        // A timer of an earlier round must not take what came since.
+        if !self.is_current(round) {
+            return;
+        }
+        let Some(data) = self.unread.try_update_value(Option::take).flatten() else { return };
+        let begun = browser::now_ms();
+        if let Some(overview) = data.as_string().and_then(|data| serde_json::from_str(&data).ok()) {
+            self.hear(overview);
+        }
+        let ended = browser::now_ms();
+        self.read_after.set_value(ended + (ended - begun) * REST_AFTER_READING);
+    }
+
+    fn hear(self, mut overview: Overview) {
         self.attempt.set_value(0);
         self.heard_at.set_value(browser::now_ms());
         self.clock.hear(overview.now);
+        let accounts = std::mem::take(&mut overview.accounts);
+        let known = self.roster.with_untracked(|known| match known {
+            None => Some(Roster::default().renewed(accounts).unwrap_or_default()),
+            Some(known) => known.renewed(accounts),
+        });
+        if known.is_some() {
+            self.roster.set(known);
+        }
         self.overview.set(Some(overview));
         if self.link.get_untracked() != Link::Open {
             self.link.set(Link::Open);
@@ -210,9 +266,8 @@ impl Wire {
     fn open(live: Live, round: u32) -> Option<Self> {
         let source = EventSource::new(&format!("{ADMIN_PREFIX}/events")).ok()?;
         let on_overview = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            let overview = event.data().as_string().and_then(|data| serde_json::from_str(&data).ok());
-            if let Some(overview) = overview.filter(|_| live.is_current(round)) {
-                live.hear(overview);
+            if live.is_current(round) {
+                live.arrive(event.data(), round);
             }
         });
         let closing = source.clone();

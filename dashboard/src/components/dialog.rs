@@ -1,17 +1,15 @@
-//! A question before something that cannot be undone. The browser's own dialog: it keeps the focus inside, closes
-//! on Escape and gives the focus back.
+//! What lies over the page: a question before something that cannot be undone, or a short form. The browser's own
+//! dialog: it keeps the focus inside, closes on Escape and gives the focus back.
 
 use leptos::html;
 use leptos::prelude::*;
 
-/// Opens when `is_open` becomes true and sets it back when closed.
+/// Opens when `is_open` becomes true and sets it back when closed. What is inside exists only while it is open.
 #[component]
-pub(crate) fn Confirm(
+pub(crate) fn Dialog(
     is_open: RwSignal<bool>,
     #[prop(into)] title: Signal<String>,
-    text: &'static str,
-    action: &'static str,
-    on_confirm: Callback<()>,
+    children: ChildrenFn,
 ) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
     Effect::new(move || {
@@ -24,14 +22,28 @@ pub(crate) fn Confirm(
             _ => {}
         }
     });
+    let children = StoredValue::new(children);
     view! {
-        <dialog
-            node_ref=dialog
-            class="dialog"
-            aria-labelledby="confirm-title"
-            on:close=move |_| is_open.set(false)
-        >
-            <h2 id="confirm-title">{title}</h2>
+        <dialog node_ref=dialog class="dialog" aria-label=title on:close=move |_| is_open.set(false)>
+            <Show when=move || is_open.get()>
+                <h2>{title}</h2>
+                {children.with_value(|children| children())}
+            </Show>
+        </dialog>
+    }
+}
+
+/// A question: no, or the action.
+#[component]
+pub(crate) fn Confirm(
+    is_open: RwSignal<bool>,
+    #[prop(into)] title: Signal<String>,
+    #[prop(into)] text: Signal<String>,
+    action: &'static str,
+    on_confirm: Callback<()>,
+) -> impl IntoView {
+    view! {
+        <Dialog is_open=is_open title=title>
             <p>{text}</p>
             <div class="actions end">
                 <button type="button" class="button" on:click=move |_| is_open.set(false)>
@@ -49,6 +61,6 @@ pub(crate) fn Confirm(
                     {action}
                 </button>
             </div>
-        </dialog>
+        </Dialog>
     }
 }

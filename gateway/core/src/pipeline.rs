@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use gateway_domain::Failure;
+use gateway_protocol::keep_alive;
 
 use crate::Gateway;
 use crate::stage::{Received, Reply, authenticate, decode, forward, settle::Settlement};
@@ -29,11 +30,15 @@ async fn stages(
     received: Received,
     settlement: &mut Settlement,
 ) -> Result<forward::Forwarded, Failure> {
+    let early = received.early.clone();
     // Above everything that costs: a caller without a key consumes nothing.
     let authenticated = authenticate(&gateway.keys(), received)?;
     // Mapping of models and filters will stand between here and the scheduling: they decide what is asked.
     let decoded = decode(authenticated, gateway.instance()).await?;
     settlement.decoded(&decoded);
+    if decoded.wants_stream {
+        early.streams(keep_alive(decoded.route.dialect(), decoded.kind));
+    }
     // Scheduling and forwarding loop together: another account may be tried until the first event is out.
     forward::forward(gateway, decoded, settlement).await
 }

@@ -6,6 +6,7 @@
 pub mod chat;
 pub mod codex;
 mod json;
+mod keep_alive;
 pub mod messages;
 pub mod models;
 mod openai;
@@ -14,3 +15,5 @@ pub mod sse;
 pub mod translate;
 pub mod turn;
 mod wire;
+
+pub use keep_alive::keep_alive;

@@ -247,7 +247,7 @@ async fn an_incomplete_answer_is_an_answer() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_events_pass_unchanged() -> Result<()> {
     let gateway = InProcess::start(lab(1)).await?;
-    let half: &[u8] = b"\xC3\"}\n\n";
+    let half: &[u8] = b"\xE2\x82\"}\n\n";
     let not_json: &[u8] = b"data: {\"type\":\"response.output_text.delta\",\"delta\":\n\n";
     for (fault, piece) in [
         (Fault::TruncatedUtf8, half),

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use gateway_domain::{AccountId, AccountKind, Failure, FailureKind, Retry};
 use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_headers};
+use gateway_protocol::keep_alive;
 use gateway_protocol::turn::AnswerContext;
 use gateway_scheduler::AccountRef;
 use http::HeaderMap;
@@ -36,6 +37,8 @@ pub(crate) struct Forwarded {
     pub(crate) headers: HeaderMap,
     pub(crate) opening: Opening,
     pub(crate) wants_stream: bool,
+    /// What the client hears while the stream is silent.
+    pub(crate) keep_alive: Bytes,
 }
 
 /// Schedules and sends until an account answers.
@@ -183,9 +186,12 @@ async fn send(
         _ => first_look(reader, response.body, settlement).await,
     };
     match look {
-        FirstLook::Go(opening) => {
-            Ok(Forwarded { headers: response.headers, opening: *opening, wants_stream: decoded.wants_stream })
-        }
+        FirstLook::Go(opening) => Ok(Forwarded {
+            headers: response.headers,
+            opening: *opening,
+            wants_stream: decoded.wants_stream,
+            keep_alive: keep_alive(decoded.route.dialect(), decoded.kind),
+        }),
         FirstLook::Failed(failure) => Err(failure),
     }
 }

@@ -16,6 +16,8 @@ pub use authenticate::{Authenticated, Caller, KEY_PREFIX, authenticate, hash_cli
 pub use decode::{Decoded, bad_turn, decode};
 pub use relay::{RelayStream, Reply, ReplyBody};
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use gateway_domain::{Dialect, RequestId, Timestamp};
 use http::HeaderMap;
@@ -83,4 +85,23 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The body, decompressed.
     pub body: Bytes,
+    /// What the edge wants to know early.
+    pub early: Arc<Early>,
+}
+
+/// What becomes known of a request before its answer: whether and how its client is kept waiting.
+#[derive(Debug, Default)]
+pub struct Early(OnceLock<Bytes>);
+
+impl Early {
+    /// What keeps the client from giving up, once it is known that it reads a stream.
+    #[must_use]
+    pub fn keep_alive(&self) -> Option<Bytes> {
+        self.0.get().cloned()
+    }
+
+    pub(crate) fn streams(&self, keep_alive: Bytes) {
+        // Told once; a second time says the same.
+        drop(self.0.set(keep_alive));
+    }
 }

@@ -21,6 +21,9 @@ use crate::ports::ResponseBody;
 /// The longest pause between two pieces of a running answer. Models think long; clients give up after five minutes.
 pub const STREAM_IDLE: Duration = Duration::from_secs(600);
 
+/// A stream that is silent for this long tells its client that it still lives.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
 /// What goes back to the client.
 pub struct Reply {
     /// The request.
@@ -46,13 +49,15 @@ pub struct RelayStream {
     reader: Reader,
     settlement: Option<Settlement>,
     idle: Pin<Box<Sleep>>,
+    silent_since: Instant,
+    keep_alive: Bytes,
     deadline: Pin<Box<WaitForCancellationFutureOwned>>,
     done: bool,
 }
 
 /// The answer as a stream.
 pub(crate) fn stream(forwarded: Forwarded, settlement: Settlement) -> Reply {
-    let Forwarded { headers, opening: Opening { held, body, reader }, .. } = forwarded;
+    let Forwarded { headers, opening: Opening { held, body, reader }, keep_alive, .. } = forwarded;
     let id = settlement.id().clone();
     let deadline = Box::pin(settlement.gateway().deadline.clone().cancelled_owned());
     let relay = RelayStream {
@@ -60,7 +65,9 @@ pub(crate) fn stream(forwarded: Forwarded, settlement: Settlement) -> Reply {
         body,
         reader,
         settlement: Some(settlement),
-        idle: Box::pin(tokio::time::sleep(STREAM_IDLE)),
+        idle: Box::pin(tokio::time::sleep(KEEP_ALIVE)),
+        silent_since: Instant::now(),
+        keep_alive,
         deadline,
         done: false,
     };
@@ -135,14 +142,15 @@ impl RelayStream {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
         match self.body.poll_next_unpin(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
-                self.idle.as_mut().reset(Instant::now() + STREAM_IDLE);
+                self.silent_since = Instant::now();
+                self.idle.as_mut().reset(self.silent_since + KEEP_ALIVE);
                 Poll::Ready(self.reader.push(chunk))
             }
             Poll::Ready(Some(Err(failure))) => Poll::Ready(Err(failure)),
             Poll::Ready(None) => Poll::Ready(self.reader.end()),
             Poll::Pending => {
                 if self.idle.as_mut().poll(cx).is_ready() {
-                    Poll::Ready(Err(stalled()))
+                    self.still_silent()
                 } else if self.deadline.as_mut().poll(cx).is_ready() {
                     Poll::Ready(Err(going_down()))
                 } else {
@@ -150,6 +158,16 @@ impl RelayStream {
                 }
             }
         }
+    }
+
+    /// Nothing came for a while: the client hears that the stream lives, up to the longest pause.
+    fn still_silent(&mut self) -> Poll<Result<Bytes, Failure>> {
+        let now = Instant::now();
+        if now >= self.silent_since + STREAM_IDLE {
+            return Poll::Ready(Err(stalled()));
+        }
+        self.idle.as_mut().reset(now + KEEP_ALIVE);
+        Poll::Ready(Ok(self.keep_alive.clone()))
     }
 
     /// The end was seen: settle before the client reads it, because Codex hangs up on it.

@@ -44,7 +44,7 @@ enum Writer {
     /// They are told in the client's dialect.
     Encoder(Box<dyn EventEncoder>),
     /// They are folded into one object.
-    Fold(Collector),
+    Fold(Box<Collector>),
 }
 
 #[derive(Default)]
@@ -70,7 +70,7 @@ impl TurnReader {
     pub(crate) fn new(gateway: &Arc<Gateway>, account: Option<AccountRef>, reading: TurnReading) -> Self {
         let TurnReading { from, to, wants_stream, context, names } = reading;
         let writer = match (wants_stream, from == to) {
-            (false, _) => Writer::Fold(Collector::default()),
+            (false, _) => Writer::Fold(Box::default()),
             (true, true) => Writer::Through,
             (true, false) => Writer::Encoder(codec(to).event_encoder(&context)),
         };

@@ -2,4 +2,5 @@
 
 pub(crate) mod health;
 pub(crate) mod models;
+mod patience;
 pub(crate) mod turns;

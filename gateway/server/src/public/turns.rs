@@ -1,19 +1,21 @@
 //! Turns of every dialect: in from HTTP, through the pipeline, out as events or as one object.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::StreamExt;
 use gateway_core::pipeline;
-use gateway_core::stage::{Received, Reply, ReplyBody, Route, bad_turn, identify};
+use gateway_core::stage::{Early, Received, Reply, ReplyBody, Route, bad_turn, identify};
 use gateway_domain::{Failure, RequestId};
 use gateway_protocol::messages;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use super::patience::{Answering, COMMIT_AFTER, begun};
 use crate::AppState;
 use crate::body::{self, MAX_TURN_BYTES};
 use crate::peer::peer_of;
@@ -89,8 +91,22 @@ async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
         Ok(body) => body,
         Err(failure) => return refuse_unread(&state, route, &failure, &id, started),
     };
-    let received = Received { id: id.clone(), at, started, route, peer, headers, body };
-    match pipeline::respond(&state.gateway, received).await {
+    let early = Arc::<Early>::default();
+    let received = Received { id: id.clone(), at, started, route, peer, headers, body, early: early.clone() };
+    let gateway = state.gateway.clone();
+    let mut answering: Answering = Box::pin(async move { pipeline::respond(&gateway, received).await });
+    let answered = match tokio::time::timeout(COMMIT_AFTER, &mut answering).await {
+        Ok(answered) => answered,
+        Err(_) => match early.keep_alive() {
+            Some(keep_alive) => {
+                let mut response = begun(answering, route, &id, keep_alive);
+                dress(response.headers_mut(), "text/event-stream", &id);
+                return response;
+            }
+            None => answering.await,
+        },
+    };
+    match answered {
         Ok(reply) => answer(reply),
         Err(failure) => rescue::answer(&failure, route.dialect(), Some(&id)),
     }
@@ -119,13 +135,17 @@ fn answer(reply: Reply) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     *headers = passed_on(reply.headers);
+    dress(headers, kind, &reply.id);
+    response
+}
+
+fn dress(headers: &mut HeaderMap, kind: &'static str, id: &RequestId) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(id) = HeaderValue::try_from(reply.id.as_str()) {
+    if let Ok(id) = HeaderValue::try_from(id.as_str()) {
         headers.insert(rescue::ANTHROPIC_REQUEST_ID, id.clone());
         headers.insert(REQUEST_ID, id);
     }
-    response
 }
 
 /// What goes along of the upstream's headers, with room for ours.

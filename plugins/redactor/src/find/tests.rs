@@ -83,3 +83,11 @@ fn any_bytes_are_searched_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn every_prefix_passes_the_first_look() {
+    for (prefix, least) in token::PREFIXES {
+        let key = format!("{}{}", std::str::from_utf8(prefix).unwrap(), "a1".repeat(least));
+        assert_eq!(found(&key), [(Kind::Key, key.as_str())]);
+    }
+}
