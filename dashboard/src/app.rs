@@ -12,12 +12,14 @@ use crate::components::header::Header;
 use crate::components::toast::ToastRegion;
 use crate::desk::Desk;
 use crate::pages::account::AccountPage;
+use crate::pages::accounts::AccountsPage;
 use crate::pages::add_account::AddAccountPage;
 use crate::pages::decision::DecisionPage;
 use crate::pages::decisions::DecisionsPage;
 use crate::pages::keys::KeysPage;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::overview::OverviewPage;
+use crate::pages::proxies::ProxiesPage;
 use crate::pages::setup::{SetupElsewherePage, SetupPage};
 use crate::pages::sign_in::SignInPage;
 use crate::pages::waiting::WaitingPage;
@@ -62,8 +64,10 @@ fn Shell() -> impl IntoView {
         <main id="main" class="page">
             <FlatRoutes fallback=NotFoundPage>
                 <Route path=path!("/") view=OverviewPage />
-                <Route path=path!("/accounts/add") view=AddAccountPage />
+                <Route path=path!("/accounts") view=AccountsPage />
+                <Route path=path!("/accounts/new/:way?") view=AddAccountPage />
                 <Route path=path!("/accounts/:id") view=AccountPage />
+                <Route path=path!("/proxies") view=ProxiesPage />
                 <Route path=path!("/decisions") view=DecisionsPage />
                 <Route path=path!("/decisions/:id") view=DecisionPage />
                 <Route path=path!("/keys") view=KeysPage />

@@ -1,71 +1,119 @@
-//! All accounts with their windows and states, in the order the reader chose.
+//! Accounts as rows, in the order they are given; and the pool on the overview.
 
-use gateway_api::{AccountView, Overview};
 use leptos::prelude::*;
 
-use super::account_row::AccountRow;
+use super::account_row::{AccountRow, Picked};
 use crate::browser;
 use crate::desk::Desk;
-use crate::logic::accounts::{SortBy, order, pool_sentence};
+use crate::logic::account_order::{SortBy, order};
+use crate::logic::accounts::{pool_sentence, serves};
+use crate::logic::number::count;
+use crate::logic::roster::{Account, Roster};
 
 const SORT_KEY: &str = "switchyard.accounts.sort";
 
-/// The pool.
+/// Rows on the overview; the page of the accounts has the rest.
+const SHOWN: usize = 20;
+
+/// The order that was chosen last in this browser.
+pub(crate) fn stored_order() -> SortBy {
+    browser::stored(SORT_KEY).map_or(SortBy::Name, |key| SortBy::from_key(&key))
+}
+
+/// The pool on the overview: everyone, or the first of many.
 #[component]
-pub(crate) fn AccountTable(overview: Memo<Option<Overview>>) -> impl IntoView {
-    let clock = Desk::get().clock;
-    let now = Signal::derive(move || clock.now());
-    let accounts = Memo::new(move |_| {
-        overview
-            .with(|overview| overview.as_ref().map(|overview| overview.accounts.clone()).unwrap_or_default())
+pub(crate) fn PoolPanel() -> impl IntoView {
+    let desk = Desk::get();
+    let roster = desk.live.roster();
+    let sort = RwSignal::new(stored_order());
+    let rows = Memo::new(move |_| {
+        let accounts = roster.with(|roster| roster.iter().flat_map(Roster::iter).cloned().collect());
+        let now = untrack(|| desk.clock.now());
+        let mut rows = order(accounts, sort.get(), now);
+        rows.truncate(SHOWN);
+        rows
     });
-    let sort = RwSignal::new(browser::stored(SORT_KEY).map_or(SortBy::Name, |key| SortBy::from_key(&key)));
-    let ids = Memo::new(move |_| accounts.with(|accounts| order(accounts, sort.get(), now.get())));
+    let total = Memo::new(move |_| roster.with(|roster| roster.as_ref().map_or(0, Roster::len)));
     view! {
         <section class="panel" aria-labelledby="accounts-title">
             <div class="panel-head">
                 <div>
                     <h2 id="accounts-title">"Accounts"</h2>
-                    <p class="sub">{move || accounts.with(|accounts| pool_sentence(accounts))}</p>
+                    <p class="sub">{move || roster.with(|roster| roster.as_ref().map(sentence))}</p>
                 </div>
                 <div class="actions">
                     <SortSelect sort=sort />
-                    <a class="button" href="/accounts/add">
+                    <a class="button" href="/accounts/new">
                         "Add account"
                     </a>
                 </div>
             </div>
-            <table role="table" class="cards wide accounts">
-                <caption class="visually-hidden">"Accounts with their state and quota windows"</caption>
-                <thead role="rowgroup">
-                    <tr role="row">
-                        <th role="columnheader" scope="col">"Account"</th>
-                        <th role="columnheader" scope="col">"State"</th>
-                        <th role="columnheader" scope="col">"Windows"</th>
-                        <th role="columnheader" scope="col">"Load"</th>
-                        <th role="columnheader" scope="col">"First event"</th>
-                    </tr>
-                </thead>
-                <tbody role="rowgroup">
-                    <For each=move || ids.get() key=Clone::clone let(id)>
-                        <AccountRow account=one_of(accounts, id) now=now />
-                    </For>
-                </tbody>
-            </table>
-            <p class="legend">
-                <span class="legend-tick" aria-hidden="true"></span>
-                "The tick marks how much of the window's time has passed: a bar beyond it runs out early."
-            </p>
+            <AccountTable rows=rows picked=None />
+            <div class="panel-foot">
+                <p class="legend">
+                    <span class="legend-tick" aria-hidden="true"></span>
+                    "The tick marks how much of the window's time has passed: a bar beyond it runs out early."
+                </p>
+                <Show when=move || (total.get() > SHOWN)>
+                    <a class="button" href="/accounts">
+                        {move || format!("All {} accounts", count(total.get() as u64))}
+                    </a>
+                </Show>
+            </div>
         </section>
     }
 }
 
-fn one_of(accounts: Memo<Vec<AccountView>>, id: String) -> Memo<Option<AccountView>> {
-    Memo::new(move |_| accounts.with(|accounts| accounts.iter().find(|account| account.id == id).cloned()))
+/// The pool in one sentence.
+pub(crate) fn sentence(roster: &Roster) -> String {
+    let serving = roster.iter().filter(|account| serves(account.state)).count();
+    pool_sentence(serving, roster.len())
 }
 
+/// The table. Rows keep their elements while they move.
 #[component]
-fn SortSelect(sort: RwSignal<SortBy>) -> impl IntoView {
+pub(crate) fn AccountTable(rows: Memo<Vec<Account>>, picked: Option<Picked>) -> impl IntoView {
+    let clock = Desk::get().clock;
+    let now = Signal::derive(move || clock.now());
+    let ids = Memo::new(move |_| {
+        rows.with(|rows| rows.iter().map(|account| account.id.clone()).collect::<Vec<_>>())
+    });
+    let pick_head = picked.map(|_| {
+        view! {
+            <th role="columnheader" scope="col">
+                <span class="visually-hidden">"Selected"</span>
+            </th>
+        }
+    });
+    view! {
+        <table role="table" class="cards wide accounts" class:pickable=picked.is_some()>
+            <caption class="visually-hidden">"Accounts with their state and quota windows"</caption>
+            <thead role="rowgroup">
+                <tr role="row">
+                    {pick_head}
+                    <th role="columnheader" scope="col">"Account"</th>
+                    <th role="columnheader" scope="col">"State"</th>
+                    <th role="columnheader" scope="col">"Windows"</th>
+                    <th role="columnheader" scope="col">"Load"</th>
+                    <th role="columnheader" scope="col">"First event"</th>
+                </tr>
+            </thead>
+            <tbody role="rowgroup">
+                <For each=move || ids.get() key=Clone::clone let(id)>
+                    <AccountRow account=one_of(rows, id) now=now picked=picked />
+                </For>
+            </tbody>
+        </table>
+    }
+}
+
+fn one_of(rows: Memo<Vec<Account>>, id: String) -> Memo<Option<Account>> {
+    Memo::new(move |_| rows.with(|rows| rows.iter().find(|account| account.id == id).cloned()))
+}
+
+/// The order to choose, kept in this browser.
+#[component]
+pub(crate) fn SortSelect(sort: RwSignal<SortBy>) -> impl IntoView {
     let choose = move |event| {
         let by = SortBy::from_key(&event_target_value(&event));
         browser::store(SORT_KEY, by.key());
@@ -82,7 +130,7 @@ fn SortSelect(sort: RwSignal<SortBy>) -> impl IntoView {
         <label class="visually-hidden" for="account-sort">
             "Order of the accounts"
         </label>
-        <select id="account-sort" class="select" on:change=choose>
+        <select id="account-sort" data-testid="account-sort" class="select" on:change=choose>
             {options}
         </select>
     }

@@ -42,6 +42,8 @@ pub(crate) fn Header() -> impl IntoView {
                 </a>
                 <nav aria-label="Main">
                     <NavLink href="/" label="Overview" />
+                    <NavLink href="/accounts" label="Accounts" />
+                    <NavLink href="/proxies" label="Proxies" />
                     <NavLink href="/decisions" label="Decisions" />
                     <NavLink href="/keys" label="Keys" />
                 </nav>
@@ -59,8 +61,7 @@ pub(crate) fn Header() -> impl IntoView {
 fn NavLink(href: &'static str, label: &'static str) -> impl IntoView {
     let path = use_location().pathname;
     let is_here = move || match (href, path.get().as_str()) {
-        // An account belongs to the overview's table.
-        ("/", path) => path == "/" || path.starts_with("/accounts"),
+        ("/", path) => path == "/",
         (href, path) => path.starts_with(href),
     };
     view! {

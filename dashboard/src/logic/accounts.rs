@@ -66,15 +66,15 @@ pub(crate) fn state_note(account: &AccountView, now: i64) -> Option<String> {
 }
 
 /// The pool in one sentence.
-pub(crate) fn pool_sentence(accounts: &[AccountView]) -> String {
-    let serving = accounts.iter().filter(|account| serves(account.state)).count();
-    match (serving, accounts.len()) {
+pub(crate) fn pool_sentence(serving: usize, all: usize) -> String {
+    let count = |number: usize| number::count(number as u64);
+    match (serving, all) {
         (_, 0) => "No accounts yet".to_owned(),
         (1, 1) => "The only account is serving".to_owned(),
         (0, 1) => "The only account cannot serve now".to_owned(),
-        (0, all) => format!("None of {all} accounts can serve now"),
-        (serving, all) if serving == all => format!("All {all} accounts are serving"),
-        (serving, all) => format!("{serving} of {all} accounts are serving"),
+        (0, all) => format!("None of {} accounts can serve now", count(all)),
+        (serving, all) if serving == all => format!("All {} accounts are serving", count(all)),
+        (serving, all) => format!("{} of {} accounts are serving", count(serving), count(all)),
     }
 }
 
@@ -146,16 +146,18 @@ pub(crate) mod tests {
 
     #[test]
     fn the_pool_speaks_whole_sentences() {
-        use AccountStateView::{Cooling, Healthy, Paused};
-        let pool = |states: &[AccountStateView]| {
-            pool_sentence(&states.iter().map(|state| account("a", *state)).collect::<Vec<_>>())
-        };
-        assert_eq!(pool(&[]), "No accounts yet");
-        assert_eq!(pool(&[Healthy]), "The only account is serving");
-        assert_eq!(pool(&[Paused]), "The only account cannot serve now");
-        assert_eq!(pool(&[Healthy, Healthy]), "All 2 accounts are serving");
-        assert_eq!(pool(&[Healthy, Cooling, Paused]), "1 of 3 accounts are serving");
-        assert_eq!(pool(&[Cooling, Paused]), "None of 2 accounts can serve now");
+        for (serving, all, words) in [
+            (0, 0, "No accounts yet"),
+            (1, 1, "The only account is serving"),
+            (0, 1, "The only account cannot serve now"),
+            (2, 2, "All 2 accounts are serving"),
+            (1, 3, "1 of 3 accounts are serving"),
+            (9_431, 10_000, "9,431 of 10,000 accounts are serving"),
+            (0, 2, "None of 2 accounts can serve now"),
+        ] {
+            assert_eq!(pool_sentence(serving, all), words);
+        }
+        assert!(serves(AccountStateView::Probing) && !serves(AccountStateView::Cooling));
     }
 
     #[test]

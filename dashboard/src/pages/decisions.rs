@@ -8,6 +8,7 @@ use crate::components::state::{empty, loaded};
 use crate::components::title::Title;
 use crate::desk::Desk;
 use crate::load::Loader;
+use crate::logic::roster::Roster;
 
 /// How many the gateway is asked for.
 const LIMIT: u32 = 100;
@@ -71,14 +72,11 @@ fn reload_when_moved(desk: Desk, reload: impl Fn() + 'static) {
 
 #[component]
 fn AccountFilter(account: RwSignal<String>) -> impl IntoView {
-    let live = Desk::get().live.overview();
+    let roster = Desk::get().live.roster();
     let names = Memo::new(move |_| {
-        live.with(|overview| {
-            overview
-                .iter()
-                .flat_map(|overview| &overview.accounts)
-                .map(|one| (one.id.clone(), one.name.clone()))
-                .collect::<Vec<_>>()
+        roster.with(|roster| {
+            let accounts = roster.iter().flat_map(Roster::iter);
+            accounts.map(|one| (one.id.clone(), one.name.clone())).collect::<Vec<_>>()
         })
     });
     let options = move || {

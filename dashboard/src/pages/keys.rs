@@ -60,6 +60,8 @@ fn CreateKey(
     let send = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let name = text_of(label).trim().to_owned();
+        // The last key was there to be copied; beside a later error it would look like its result.
+        created.set(None);
         if name.is_empty() {
             mistake.set(Some("Say who the key is for.".to_owned()));
             return;

@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 
-use crate::components::account_table::AccountTable;
+use super::add_account::WAYS;
+use crate::components::account_table::PoolPanel;
 use crate::components::copy_button::CopyButton;
 use crate::components::decision_table::DecisionTable;
-use crate::components::import_form::ImportForm;
 use crate::components::policy_select::PolicySelect;
 use crate::components::pulse::Pulse;
 use crate::components::state::{empty, skeleton};
@@ -29,11 +29,11 @@ enum Picture {
 #[component]
 pub(crate) fn OverviewPage() -> impl IntoView {
     let desk = Desk::get();
-    let overview = desk.live.overview();
+    let (overview, roster) = (desk.live.overview(), desk.live.roster());
     let picture = Memo::new(move |_| {
-        overview.with(|overview| match overview {
+        roster.with(|roster| match roster {
             None => Picture::Waiting,
-            Some(overview) if overview.accounts.is_empty() => Picture::NoAccounts,
+            Some(roster) if roster.len() == 0 => Picture::NoAccounts,
             Some(_) => Picture::Pool,
         })
     });
@@ -66,7 +66,7 @@ fn Pool() -> impl IntoView {
     let has_recent = Memo::new(move |_| recent.with(|recent| !recent.is_empty()));
     view! {
         <Pulse overview=overview />
-        <AccountTable overview=overview />
+        <PoolPanel />
         <section class="panel" aria-labelledby="recent-title">
             <div class="panel-head">
                 <div>
@@ -91,13 +91,22 @@ fn Pool() -> impl IntoView {
 
 /// The first thing a new operator sees after the password.
 #[component]
-fn FirstAccount() -> impl IntoView {
+pub(super) fn FirstAccount() -> impl IntoView {
+    let ways = WAYS.map(|way| {
+        view! {
+            <a class="way" href=way.address()>
+                <span class="way-title">{way.title}</span>
+                <span class="sub">{way.what}</span>
+            </a>
+        }
+    });
     view! {
         <section class="panel first-account" aria-labelledby="first-title" data-testid="no-accounts">
             <div class="first-lead">
                 <h2 id="first-title">"Add your first account"</h2>
                 <p class="lead">
-                    "Switchyard serves requests from the accounts you give it. Add one here, or on the machine it runs on:"
+                    "Switchyard serves requests from the accounts you give it. Choose a way, or add one on the machine it \
+                     runs on:"
                 </p>
                 <div class="command">
                     <code>{IMPORT_COMMAND}</code>
@@ -105,7 +114,7 @@ fn FirstAccount() -> impl IntoView {
                 </div>
                 <p class="hint">"This page fills itself as soon as the account is there."</p>
             </div>
-            <ImportForm on_done=Callback::new(|_| ()) />
+            <div class="ways">{ways}</div>
         </section>
     }
 }

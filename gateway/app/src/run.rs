@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::ports::{Clock, Refresher};
+use gateway_core::ports::{Clock, Ledger, Refresher, SettlementRecord};
 use gateway_core::sign_in::SignIns;
 use gateway_core::{Gateway, POLICY_SETTING, Parts, background};
+use gateway_scheduler::RankingPolicy;
 use gateway_server::{AppState, CallbackDoor, Metrics};
 use gateway_store::{KeyRing, Store, StoreOptions};
 use gateway_upstream::{BaseUrls, Clients, OAuthIssuer, Providers};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -93,6 +95,56 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let address = listener.local_addr()?;
     let (store, policies) = tokio::try_join!(open_store(settings), load_policies(settings))?;
+    let assembled = assemble(settings, &store, policies, clock, refreshing)?;
+    let Assembled { gateway, edge, settlements, signals } = assembled;
+    choose_policy(&gateway, settings, &store).await?;
+    // Before the first request: an account that is stored is an account that serves.
+    gateway.sync_accounts().await?;
+    gateway.sync_keys().await?;
+    gateway.sync_operator_keys().await?;
+    gateway.sync_pin().await?;
+    let (to_write, ledger) = settlements;
+    background::start(&gateway, to_write, ledger);
+    let Signals { tracker, stopping, drained, deadline } = signals;
+    let router = gateway_server::router(edge);
+    let serving = spawn(gateway_server::serve(listener, router, stopping.clone()));
+    Ok(Running {
+        address,
+        gateway,
+        grace: settings.shutdown_grace,
+        stopping,
+        drained,
+        deadline,
+        tracker,
+        serving,
+        store,
+    })
+}
+
+/// A gateway and its edge; nothing was read yet and nothing runs.
+pub(crate) struct Assembled {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) edge: AppState,
+    settlements: (mpsc::Receiver<SettlementRecord>, Arc<dyn Ledger>),
+    signals: Signals,
+}
+
+/// How it is told to end, and who is waited for.
+struct Signals {
+    tracker: TaskTracker,
+    stopping: CancellationToken,
+    drained: CancellationToken,
+    deadline: CancellationToken,
+}
+
+/// Makes and connects everything over a database.
+pub(crate) fn assemble(
+    settings: &Settings,
+    store: &Store,
+    policies: Vec<Arc<dyn RankingPolicy>>,
+    clock: Arc<dyn Clock>,
+    refreshing: Refreshing,
+) -> Result<Assembled, StartError> {
     let metrics = Arc::new(Metrics::default());
     let clients = Arc::new(Clients::new()?);
     let providers = Arc::new(Providers::new(&base_urls(settings), clients.clone(), clock.clone())?);
@@ -108,7 +160,7 @@ pub async fn start(
         keys: store.client_keys(),
         settings: store.settings(),
         ledger: store.ledger(),
-        refresher: refresher(settings, &store, issuer, clock.clone(), refreshing)?,
+        refresher: refresher(settings, store, issuer, clock.clone(), refreshing)?,
         observer: metrics.clone(),
         policies,
         queue_wait: settings.queue_wait,
@@ -118,30 +170,13 @@ pub async fn start(
         deadline: deadline.clone(),
         clock,
     });
-    choose_policy(&gateway, settings, &store).await?;
-    // Before the first request: an account that is stored is an account that serves.
-    gateway.sync_accounts().await?;
-    gateway.sync_keys().await?;
-    gateway.sync_operator_keys().await?;
-    gateway.sync_pin().await?;
-    background::start(&gateway, to_write, ledger);
     let door = CallbackDoor::new(sign_ins, settings.callback_port);
-    let router = gateway_server::router(AppState::new(gateway.clone(), metrics, door));
-    let serving = spawn(gateway_server::serve(listener, router, stopping.clone()));
-    Ok(Running {
-        address,
-        gateway,
-        grace: settings.shutdown_grace,
-        stopping,
-        drained,
-        deadline,
-        tracker,
-        serving,
-        store,
-    })
+    let edge = AppState::new(gateway.clone(), metrics, door);
+    let signals = Signals { tracker, stopping, drained, deadline };
+    Ok(Assembled { gateway, edge, settlements: (to_write, ledger), signals })
 }
 
-pub(crate) fn base_urls(settings: &Settings) -> BaseUrls {
+fn base_urls(settings: &Settings) -> BaseUrls {
     BaseUrls {
         chatgpt: settings.chatgpt_url.clone(),
         openai: settings.openai_url.clone(),
@@ -156,14 +191,14 @@ fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> J
 
 async fn load_policies(
     settings: &Settings,
-) -> Result<Vec<Arc<dyn gateway_scheduler::RankingPolicy>>, StartError> {
+) -> Result<Vec<Arc<dyn RankingPolicy>>, StartError> {
     let (policies_dir, plugins_dir) = (settings.policies_dir(), settings.plugins_dir());
     // Compiling a component keeps a core busy for a while.
     let loading = tokio::task::spawn_blocking(move || extensions::load(&policies_dir, &plugins_dir));
     Ok(loading.await.map_err(std::io::Error::other)??)
 }
 
-pub(crate) fn refresher(
+fn refresher(
     settings: &Settings,
     store: &Store,
     issuer: Arc<OAuthIssuer>,

@@ -130,7 +130,7 @@ fn random_key() -> Secret {
 fn hex(hash: &[u8; 32]) -> String {
     hash.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a text does not fail.
-        drop(write!(text, "{byte:02x}"));
+        _ = write!(text, "{byte:02x}");
         text
     })
 }

@@ -146,6 +146,18 @@ pub enum Retry {
     OtherAccount,
 }
 
+/// How far a request had come when it failed: whether sending it once more could do its work twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dispatch {
+    /// Nothing of it left, or nobody took it.
+    NotSent,
+    /// It may have arrived, and may be worked on.
+    Ambiguous,
+    /// The upstream said what became of it.
+    #[default]
+    Acknowledged,
+}
+
 /// One failure of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
@@ -155,6 +167,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// Where it may be tried again.
     pub retry: Retry,
+    /// How far it had come.
+    pub dispatch: Dispatch,
     /// For people: what happened and what to do next. Never a token, a body or an address.
     pub message: String,
     /// The part of the request it is about (`model`, `input` …).
@@ -184,6 +198,7 @@ impl Failure {
             origin,
             kind,
             retry: Retry::Never,
+            dispatch: Dispatch::Acknowledged,
             message: message.into(),
             param: None,
             retry_after: None,
@@ -216,6 +231,13 @@ impl Failure {
     #[must_use]
     pub const fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// States how far it had come.
+    #[must_use]
+    pub const fn dispatched(mut self, dispatch: Dispatch) -> Self {
+        self.dispatch = dispatch;
         self
     }
 

@@ -18,7 +18,7 @@ pub use account::{
 };
 pub use account_settings::{AccountSettings, Egress, EgressProxy, RoutingPreference};
 pub use dialect::Dialect;
-pub use failure::{Answer, Failure, FailureKind, Origin, Retry};
+pub use failure::{Answer, Dispatch, Failure, FailureKind, Origin, Retry};
 pub use id::{AccountId, ClientKeyId, IdError, ModelName, ProxyId, RequestId, SessionKey};
 pub use secret::Secret;
 pub use time::{Millis, Timestamp};

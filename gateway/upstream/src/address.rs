@@ -1,8 +1,7 @@
 //! Addresses that are asked: a base URL as an operator writes it, and what is joined to it. Made once per base, because
 //! parsing costs more than sending.
 
-use http::uri::Authority;
-use http::{HeaderValue, Uri};
+use http::Uri;
 use reqwest::Url;
 
 use crate::BuildError;
@@ -15,19 +14,7 @@ pub(crate) struct Base(Url);
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
     pub(crate) url: Url,
-    /// Set when it is asked without TLS, which needs less machinery.
-    pub(crate) plain: Option<PlainTarget>,
-}
-
-/// An `http://` address in the parts that go on the wire.
-#[derive(Debug, Clone)]
-pub(crate) struct PlainTarget {
-    pub(crate) authority: Authority,
-    pub(crate) host: HeaderValue,
-    /// Path and query.
-    pub(crate) path: Uri,
-    /// The whole address, for the connector.
-    pub(crate) whole: Uri,
+    pub(crate) uri: Uri,
 }
 
 impl Base {
@@ -87,8 +74,12 @@ impl Base {
 
 impl Address {
     fn new(url: Url) -> Result<Self, BuildError> {
-        let plain = if url.scheme() == "http" { Some(PlainTarget::new(&url)?) } else { None };
-        Ok(Self { url, plain })
+        let uri = url.as_str().parse();
+        let uri = uri.map_err(|error: http::uri::InvalidUri| BuildError::BadUrl {
+            url: url.to_string(),
+            why: error.to_string(),
+        })?;
+        Ok(Self { url, uri })
     }
 
     /// The same with one more query parameter.
@@ -96,18 +87,6 @@ impl Address {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair(name, value);
         Self::new(url)
-    }
-}
-
-impl PlainTarget {
-    fn new(url: &Url) -> Result<Self, BuildError> {
-        let bad = |why: String| BuildError::BadUrl { url: url.to_string(), why };
-        let whole: Uri =
-            url.as_str().parse().map_err(|error: http::uri::InvalidUri| bad(error.to_string()))?;
-        let authority = whole.authority().cloned().ok_or_else(|| bad("it names no host".to_owned()))?;
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|error| bad(error.to_string()))?;
-        let path = whole.path_and_query().cloned().map(Uri::from).unwrap_or_default();
-        Ok(Self { authority, host, path, whole })
     }
 }
 
@@ -129,18 +108,8 @@ mod tests {
         ] {
             let address = Base::parse(base).unwrap().at("responses").unwrap();
             assert_eq!(address.url.as_str(), expected, "{base}");
-            assert_eq!(address.plain.is_some(), expected.starts_with("http:"), "{base}");
+            assert_eq!(address.uri.to_string(), expected, "{base}");
         }
-    }
-
-    #[test]
-    fn a_plain_address_is_split_as_it_goes_on_the_wire() {
-        let address = Base::parse("http://127.0.0.1:8080/v1?k=v").unwrap().at("models").unwrap();
-        let plain = address.with_query("client_version", "1 2").unwrap().plain.unwrap();
-        assert_eq!(plain.host, "127.0.0.1:8080");
-        assert_eq!(plain.path.to_string(), "/v1/models?k=v&client_version=1+2");
-        let root = Base::parse("http://h").unwrap().at("").unwrap().plain.unwrap();
-        assert_eq!((root.path.to_string().as_str(), root.host.to_str().unwrap()), ("/", "h"));
     }
 
     #[test]

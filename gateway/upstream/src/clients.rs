@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use gateway_core::ports::{ResponseBody, UpstreamResponse, Way};
-use gateway_domain::{Failure, FailureKind, ProxyId, Retry, Secret};
+use gateway_domain::{Dispatch, Failure, FailureKind, ProxyId, Retry, Secret};
 use http::{HeaderMap, Method, StatusCode};
+use http_body_util::Full;
 use hyper_util::client::proxy::matcher::Matcher;
 use parking_lot::Mutex;
 
-use crate::address::{Address, PlainTarget};
-use crate::plain::{NoAnswer, PlainPool};
+use crate::address::Address;
 use crate::proxy::{self, ProxyUrlError};
+use crate::straight::{NoAnswer, Straight, chunks};
 use crate::{BuildError, CONNECT_TIME, IDLE_CONNECTION, MAX_SMALL_ANSWER_BYTES, SMALL_QUESTION_TIME};
 
 /// Clients for this many proxies are kept; beyond it the one that was used least recently goes.
@@ -42,7 +43,7 @@ impl Outgoing {
 
 /// All clients; shared by everything that sends.
 pub struct Clients {
-    plain: PlainPool,
+    straight: Straight,
     /// The machine's own proxies; what they are for goes through the general client, which knows them.
     environment: Matcher,
     direct: reqwest::Client,
@@ -63,7 +64,7 @@ impl Clients {
     /// TLS or the resolver cannot be set up.
     pub fn new() -> Result<Self, BuildError> {
         Ok(Self {
-            plain: PlainPool::new(),
+            straight: Straight::new()?,
             environment: Matcher::from_env(),
             direct: settings().build()?,
             proxied: Mutex::default(),
@@ -78,14 +79,14 @@ impl Clients {
         outgoing: Outgoing,
         head_time: Duration,
     ) -> Result<UpstreamResponse, Failure> {
-        match (way, &address.plain) {
-            (Way::Direct, Some(target)) if self.environment.intercept(&target.whole).is_none() => {
-                self.send_plain(target, outgoing, head_time).await
+        match way {
+            Way::Direct if self.environment.intercept(&address.uri).is_none() => {
+                self.send_straight(address, outgoing, head_time).await
             }
-            (Way::Direct, _) => {
+            Way::Direct => {
                 send(&self.direct, address, outgoing, head_time).await.map_err(Unanswered::straight)
             }
-            (Way::Proxy { id, url }, _) => {
+            Way::Proxy { id, url } => {
                 let client = self.through(id, url).await.map_err(|error| unreachable(error.to_string()))?;
                 let answer =
                     send(&client, address, outgoing, head_time).await.map_err(Unanswered::through_proxy)?;
@@ -100,21 +101,25 @@ impl Clients {
         }
     }
 
-    async fn send_plain(
+    async fn send_straight(
         &self,
-        target: &PlainTarget,
+        address: &Address,
         outgoing: Outgoing,
         head_time: Duration,
     ) -> Result<UpstreamResponse, Failure> {
         let Outgoing { method, headers, body } = outgoing;
-        let sending = self.plain.send(target, method, headers, body);
+        let mut request = http::Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = address.uri.clone();
+        *request.headers_mut() = headers;
+        let sending = self.straight.send(request);
         let answered = tokio::time::timeout(head_time, sending).await.map_err(|_| no_answer())?;
         let response = answered.map_err(|error| match error {
             NoAnswer::NotConnected => Unanswered::NotConnected.straight(),
             NoAnswer::Broken => Unanswered::Broken.straight(),
         })?;
         let (head, body) = response.into_parts();
-        Ok(UpstreamResponse { status: head.status, headers: head.headers, body: Box::pin(body) })
+        Ok(UpstreamResponse { status: head.status, headers: head.headers, body: chunks(body) })
     }
 
     /// Asks a small question: the whole answer, within its time and size.
@@ -154,7 +159,7 @@ impl Clients {
     pub(crate) fn in_environment(proxy: &str) -> Self {
         let named = reqwest::Proxy::http(proxy).unwrap();
         Self {
-            plain: PlainPool::new(),
+            straight: Straight::new().unwrap(),
             environment: Matcher::builder().http(proxy.to_owned()).no("localhost").build(),
             direct: settings().proxy(named).build().unwrap(),
             proxied: Mutex::default(),
@@ -237,7 +242,8 @@ impl Unanswered {
     fn straight(self) -> Failure {
         match self {
             Self::NotConnected => unreachable("the upstream could not be reached".to_owned()),
-            Self::Broken => unreachable("the upstream closed the connection without an answer".to_owned()),
+            Self::Broken => unreachable("the upstream closed the connection without an answer".to_owned())
+                .dispatched(Dispatch::Ambiguous),
             Self::TimedOut => no_answer(),
         }
     }
@@ -249,25 +255,28 @@ impl Unanswered {
             ),
             Self::Broken => unreachable(
                 "the egress proxy or the upstream closed the connection without an answer".to_owned(),
-            ),
+            )
+            .dispatched(Dispatch::Ambiguous),
             Self::TimedOut => no_answer(),
         }
     }
 }
 
 fn unreachable(why: String) -> Failure {
-    Failure::upstream(FailureKind::Unreachable, why).retry(Retry::OtherAccount)
+    Failure::upstream(FailureKind::Unreachable, why).retry(Retry::OtherAccount).dispatched(Dispatch::NotSent)
 }
 
 fn no_answer() -> Failure {
     Failure::upstream(FailureKind::UpstreamTimeout, "the upstream did not answer in time")
         .retry(Retry::OtherAccount)
+        .dispatched(Dispatch::Ambiguous)
 }
 
 /// The answer broke off.
 pub(crate) fn broken_off(timed_out: bool) -> Failure {
     let kind = if timed_out { FailureKind::UpstreamTimeout } else { FailureKind::StreamCut };
     Failure::upstream(kind, "the upstream closed the connection before the response was complete")
+        .dispatched(Dispatch::Ambiguous)
 }
 
 /// Reads a small answer to its end, within its limit.

@@ -12,11 +12,11 @@ mod gateway;
 mod headers;
 mod inspect;
 mod oauth;
-mod plain;
 mod providers;
 mod proxy;
 mod sign_in;
 mod sites;
+mod straight;
 
 #[cfg(test)]
 mod tests;
@@ -57,4 +57,7 @@ pub enum BuildError {
     /// TLS or the resolver could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Client(#[from] reqwest::Error),
+    /// The system's certificates or TLS itself could not be set up.
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[from] rustls::Error),
 }

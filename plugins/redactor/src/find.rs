@@ -57,33 +57,29 @@ pub(crate) fn all(text: &str, kinds: &[Kind]) -> Vec<Found> {
     let bytes = text.as_bytes();
     let mut found: Vec<Found> = Vec::new();
     let mut at = 0;
-    let mut inside_word = false;
     while let Some(byte) = bytes.get(at) {
-        let is_word = byte.is_ascii_alphanumeric();
-        // Most bytes stand inside a word and begin nothing.
-        if is_word && inside_word {
-            at += 1;
-            continue;
-        }
-        inside_word = is_word;
-        let earlier = found.last().map_or(0, |last| last.end);
         let one = match byte {
-            b'@' => token::email(bytes, at, earlier),
-            b'-' => token::private_key(text, at),
             b'0'..=b'9' => number::card(bytes, at).or_else(|| number::ip(bytes, at)),
             b'A'..=b'Z' | b'a'..=b'z' => token::key(bytes, at).or_else(|| number::iban(bytes, at)),
+            b'@' => token::email(bytes, at, found.last().map_or(0, |last| last.end)),
+            b'-' => token::private_key(text, at),
             _ => None,
         };
-        match one {
+        at = match one {
             Some(one) if kinds.contains(&one.kind) => {
-                at = one.end.max(at + 1);
-                inside_word = false;
                 found.push(one);
+                one.end.max(at + 1)
             }
-            _ => at += 1,
-        }
+            // Most bytes stand inside a word and begin nothing.
+            _ if is_word(*byte) => at + run(bytes, at, is_word),
+            _ => at + 1,
+        };
     }
     found
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
 }
 
 /// How many bytes from here fit.

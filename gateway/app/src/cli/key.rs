@@ -3,24 +3,67 @@
 use std::io::Read;
 
 use anyhow::{Context, bail};
-use clap::Subcommand;
-use gateway_core::accounts::check_name;
-use gateway_core::ports::{Clock, StoreError, SystemClock};
+use clap::{Args, Subcommand};
+use gateway_api::{ClientKeyCreate, ClientKeyCreated, ClientKeyView};
+use gateway_core::operator_keys::{
+    OPERATOR_KEY_PREFIX, OperatorKey, OperatorKeyError, add_operator_key, operator_keys, revoke_operator_key,
+};
+use gateway_core::ports::{Clock, SystemClock};
+use http::Method;
+use serde_json::json;
 
-use super::tell;
+use super::remote::{Admin, CallError};
+use super::text::{moment, table};
+use super::{Call, NotFound, RemoteArgs, WrongUse, tell, tell_json};
 use crate::Settings;
 use crate::run::open_store;
 
 /// What `key` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Client keys are for those who use models. Operator keys open the admin API, which is what --url and scripts need; they
+are made and revoked on the gateway's machine only.
+
+  switchyard key create laptop
+  switchyard key create deploy --operator
+  switchyard key list
+  switchyard key revoke laptop")]
+pub(super) struct KeyArgs {
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+    #[command(subcommand)]
+    pub(super) command: KeyCommand,
+}
+
+/// What can be done with keys.
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
-    /// Make a client key; it is shown once
+    /// Make a key; it is shown once
     Create {
         /// Who it is for
         label: String,
+        /// One that opens the admin API
+        #[arg(long)]
+        operator: bool,
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
     },
-    /// List the client keys
-    List,
+    /// List the keys
+    #[command(visible_alias = "ls")]
+    List {
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a key back: it is refused within seconds
+    Revoke {
+        /// Its label, or the id of a client key
+        label: String,
+        /// An operator key of that label, when there is a client key too
+        #[arg(long)]
+        operator: bool,
+    },
 }
 
 /// What `password` takes.
@@ -31,26 +74,112 @@ pub(super) enum PasswordCommand {
 }
 
 /// Carries a key command out.
-pub(super) async fn run(settings: &Settings, command: KeyCommand) -> anyhow::Result<()> {
-    let store = open_store(settings).await?;
-    match command {
-        KeyCommand::Create { label } => {
-            let (key, kept) = gateway_server::new_client_key(check_name(&label)?, SystemClock.now())?;
-            store.client_keys().add_key(kept).await.map_err(|error| match error {
-                StoreError::NameTaken => {
-                    anyhow::anyhow!("a key labelled `{label}` exists; choose another label")
-                }
-                other => other.into(),
-            })?;
-            tell(&key);
-        }
-        KeyCommand::List => {
-            for key in store.client_keys().list_keys().await? {
-                tell(&format!("{}  {}…  {}", key.id, key.hint, key.label));
-            }
+pub(super) async fn run(call: &Call, command: KeyCommand) -> anyhow::Result<()> {
+    let admin = Admin::find(&call.settings, &call.wanted).await?;
+    let done = match command {
+        KeyCommand::Create { label, operator: true, json } => create_operator(call, &label, json).await,
+        KeyCommand::Create { label, operator: false, json } => create(&admin, label, json).await,
+        KeyCommand::List { json } => list(call, &admin, json).await,
+        KeyCommand::Revoke { label, operator } => revoke(call, &admin, &label, operator).await,
+    };
+    admin.close().await;
+    done
+}
+
+async fn create(admin: &Admin, label: String, json: bool) -> anyhow::Result<()> {
+    let wanted = ClientKeyCreate { label };
+    let made: ClientKeyCreated =
+        admin.send_body(Method::POST, "/keys", &wanted).await.map_err(CallError::told)?;
+    if json { tell_json(&made) } else { told(&made.key) }
+}
+
+async fn create_operator(call: &Call, label: &str, json: bool) -> anyhow::Result<()> {
+    here_only(call)?;
+    let store = open_store(&call.settings).await?;
+    let made = add_operator_key(&*store.settings(), label, SystemClock.now()).await;
+    store.close().await;
+    let made = made?;
+    if json { tell_json(&json!({ "key": made.expose(), "label": label.trim() })) } else { told(made.expose()) }
+}
+
+fn told(key: &str) -> anyhow::Result<()> {
+    tell(key);
+    Ok(())
+}
+
+fn here_only(call: &Call) -> anyhow::Result<()> {
+    match call.wanted.url {
+        None => Ok(()),
+        Some(_) => {
+            let message = "operator keys are made and revoked on the gateway's machine, without --url";
+            Err(WrongUse(message.to_owned()).into())
         }
     }
+}
+
+/// Operator keys are listed where they can be changed.
+async fn list(call: &Call, admin: &Admin, json: bool) -> anyhow::Result<()> {
+    let clients: Vec<ClientKeyView> = admin.get("/keys").await.map_err(CallError::told)?;
+    let operators = if call.wanted.url.is_none() { stored_operators(&call.settings).await? } else { Vec::new() };
+    if json {
+        let operators: Vec<_> = operators
+            .iter()
+            .map(|key| json!({ "label": key.label, "created_at": key.created_at.as_millis() }))
+            .collect();
+        return tell_json(&json!({ "client": clients, "operator": operators }));
+    }
+    if clients.is_empty() && operators.is_empty() {
+        tell("no key yet; make one with `switchyard key create LABEL`");
+        return Ok(());
+    }
+    let head = ["ID", "KEY", "LABEL", "MADE"].map(str::to_owned).to_vec();
+    let client = |key: &ClientKeyView| {
+        vec![key.id.clone(), format!("{}…", key.hint), key.label.clone(), moment(key.created_at)]
+    };
+    let operator = |key: &OperatorKey| {
+        let hint = format!("{OPERATOR_KEY_PREFIX}…");
+        vec!["operator".to_owned(), hint, key.label.clone(), moment(key.created_at.as_millis())]
+    };
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(clients.iter().map(client))
+        .chain(operators.iter().map(operator))
+        .collect();
+    tell(&table(&rows));
+    Ok(())
+}
+
+async fn stored_operators(settings: &Settings) -> anyhow::Result<Vec<OperatorKey>> {
+    let store = open_store(settings).await?;
+    let keys = operator_keys(&*store.settings()).await;
     store.close().await;
+    Ok(keys?)
+}
+
+/// The key of that label, whichever kind it is; of two, the client key unless told otherwise.
+async fn revoke(call: &Call, admin: &Admin, label: &str, operator: bool) -> anyhow::Result<()> {
+    if operator {
+        here_only(call)?;
+    } else {
+        let keys: Vec<ClientKeyView> = admin.get("/keys").await.map_err(CallError::told)?;
+        if let Some(key) = keys.iter().find(|key| key.id == label || key.label == label) {
+            admin.delete(&format!("/keys/{}", key.id)).await.map_err(CallError::told)?;
+            tell(&format!("the client key `{}` is revoked", key.label));
+            return Ok(());
+        }
+        if call.wanted.url.is_some() {
+            return Err(NotFound(format!("there is no client key labelled `{label}`")).into());
+        }
+    }
+    let store = open_store(&call.settings).await?;
+    let revoked = revoke_operator_key(&*store.settings(), label).await;
+    store.close().await;
+    match revoked {
+        Ok(()) => tell(&format!("the operator key `{label}` is revoked")),
+        Err(OperatorKeyError::Unknown(_)) => {
+            return Err(NotFound(format!("there is no key labelled `{label}`; see `switchyard key list`")).into());
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }
 

@@ -1,24 +1,53 @@
 //! The command line: what people type and what they are told. Printing is its job.
 
 mod account;
+mod codex;
+mod completions;
 mod key;
+mod local;
+mod private_file;
+mod remote;
+mod running;
 mod serve;
+mod status;
+mod text;
 
+use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use gateway_domain::Secret;
+use serde::Serialize;
 
 use crate::config::{KEYS, Overrides};
 use crate::{Settings, refresher};
+use remote::{CallError, Wanted};
 
 /// Threads get this much stack: scripts and components run on them.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
 
+/// Variables of the command line itself, which are no settings of the gateway.
+const VARIABLES: &[(&str, &str)] = &[
+    ("SWITCHYARD_URL", "the gateway that commands speak to, like --url"),
+    ("SWITCHYARD_KEY", "an operator key of it, like --key"),
+    ("SWITCHYARD_CLIENT_KEY", "the client key that `switchyard run` gives to Codex"),
+];
+
 /// What people type.
 #[derive(Debug, Parser)]
-#[command(name = "switchyard", version, about = "One URL for a pool of Codex and ChatGPT accounts")]
+#[command(
+    name = "switchyard",
+    version,
+    about = "One URL for a pool of Codex and ChatGPT accounts",
+    after_help = "\
+First steps:
+  switchyard serve                       # then open http://127.0.0.1:8080
+  switchyard account login               # bring an account in
+  switchyard status                      # see what it has left
+  switchyard run -- exec 'say hi'        # the Codex CLI through the gateway"
+)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -39,21 +68,42 @@ struct Common {
     log_format: Option<String>,
 }
 
+/// Which gateway a command speaks to.
+#[derive(Args)]
+struct RemoteArgs {
+    /// The gateway to speak to [environment: SWITCHYARD_URL; default: this machine's]
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// An operator key of that gateway; better set as SWITCHYARD_KEY: arguments can be read by everybody on the machine
+    #[arg(long, global = true, value_name = "KEY")]
+    key: Option<String>,
+}
+
+impl std::fmt::Debug for RemoteArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteArgs").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
     Serve(serve::ServeArgs),
-    /// Import, export and list accounts
-    #[command(subcommand)]
-    Account(account::AccountCommand),
-    /// Make and list client keys
-    #[command(subcommand)]
-    Key(key::KeyCommand),
+    /// Sign accounts in, import, list, change, test and remove them
+    Account(account::AccountArgs),
+    /// Show what accounts have left, what runs and what cools down
+    Status(status::StatusArgs),
+    /// Run the Codex CLI through the gateway
+    Run(codex::RunArgs),
+    /// Make, list and revoke client keys and operator keys
+    Key(key::KeyArgs),
     /// Set the dashboard's password
     #[command(subcommand)]
     Password(key::PasswordCommand),
     /// List every setting, with its default and its environment variable
     Settings,
+    /// Write a completion script for a shell
+    Completions(completions::CompletionsArgs),
     /// Rotate one account's tokens as told on standard input (started by `serve`)
     #[command(name = refresher::CHILD_COMMAND, hide = true)]
     RotateTokens,
@@ -64,7 +114,53 @@ enum Command {
 #[error("{0}; see --help")]
 struct Usage(&'static str);
 
-/// Runs the command line; mistakes end with status 2, failures with 1.
+/// The same, with words of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUse(String);
+
+/// What was named is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotFound(String);
+
+/// Everything that a command needs to know besides its own arguments.
+struct Call {
+    settings: Settings,
+    wanted: Wanted,
+    environment: Vec<(String, String)>,
+}
+
+impl Call {
+    fn read(common: &Common, remote: &RemoteArgs) -> anyhow::Result<Self> {
+        // The one place that reads the environment, beside `settings`.
+        let environment: Vec<(String, String)> = std::env::vars().collect();
+        let mut call =
+            Self { settings: settings(common, None)?, wanted: Wanted::default(), environment };
+        let given = |flag: &Option<String>, name| flag.clone().or_else(|| call.variable(name).map(str::to_owned));
+        let (url, key) = (given(&remote.url, "SWITCHYARD_URL"), given(&remote.key, "SWITCHYARD_KEY"));
+        call.wanted = Wanted { url, key: key.map(Secret::new) };
+        Ok(call)
+    }
+
+    /// A variable of the environment; an empty one is none.
+    fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.environment.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The log of a command that answers and ends: what it did stands in its answer, so only warnings are told unless
+    /// more is asked for.
+    fn start_log(&self) {
+        let mut settings = self.settings.clone();
+        if settings.log_filter == crate::config::LOG_FILTER {
+            settings.log_filter = "warn".to_owned();
+        }
+        crate::telemetry::start(&settings);
+    }
+}
+
+/// Runs the command line; mistakes end with status 2, what is not there with 3, other failures with 1.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -72,33 +168,64 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell_error(&error);
-            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            ExitCode::from(status_of(&error))
         }
     }
 }
 
+fn status_of(error: &anyhow::Error) -> u8 {
+    let wrong_call = |cause: &CallError| {
+        matches!(cause, CallError::NoKey { .. } | CallError::BadKey | CallError::BadUrl(_))
+    };
+    for cause in error.chain() {
+        if cause.is::<Usage>() || cause.is::<WrongUse>() || cause.downcast_ref().is_some_and(wrong_call) {
+            return 2;
+        }
+        if cause.is::<NotFound>() || matches!(cause.downcast_ref(), Some(CallError::NotFound(_))) {
+            return 3;
+        }
+    }
+    1
+}
+
 fn run(cli: Cli) -> anyhow::Result<()> {
+    let common = &cli.common;
     match cli.command {
         Command::Serve(args) => {
-            let settings = settings(&cli.common, args.listen.clone())?;
+            let settings = settings(common, args.listen.clone())?;
             crate::telemetry::start(&settings);
             runtime(true)?.block_on(serve::run(settings, &args))
         }
-        Command::Account(command) => {
-            let settings = settings(&cli.common, None)?;
-            crate::telemetry::start(&settings);
-            runtime(false)?.block_on(account::run(&settings, command))
+        Command::Account(args) => {
+            let call = Call::read(common, &args.remote)?;
+            call.start_log();
+            runtime(false)?.block_on(account::run(&call, args.command))
         }
-        Command::Key(command) => {
-            let settings = settings(&cli.common, None)?;
-            runtime(false)?.block_on(key::run(&settings, command))
+        Command::Status(args) => {
+            let call = Call::read(common, &args.remote)?;
+            call.start_log();
+            runtime(false)?.block_on(status::run(&call, &args))
+        }
+        Command::Run(args) => {
+            let call = Call::read(common, &args.remote)?;
+            let command = runtime(false)?.block_on(codex::prepare(&call, args))?;
+            Err(codex::become_codex(command))
+        }
+        Command::Key(args) => {
+            let call = Call::read(common, &args.remote)?;
+            call.start_log();
+            runtime(false)?.block_on(key::run(&call, args.command))
         }
         Command::Password(command) => {
-            let settings = settings(&cli.common, None)?;
+            let settings = settings(common, None)?;
             runtime(false)?.block_on(key::set_password(&settings, command))
         }
         Command::Settings => {
             list_settings();
+            Ok(())
+        }
+        Command::Completions(args) => {
+            completions::run(&args);
             Ok(())
         }
         Command::RotateTokens => Ok(runtime(false)?.block_on(refresher::run_child())?),
@@ -106,8 +233,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 fn settings(common: &Common, listen: Option<String>) -> anyhow::Result<Settings> {
-    // The one place that reads the environment.
-    let environment: Vec<(String, String)> = std::env::vars().collect();
+    let of_settings = |name: &str| VARIABLES.iter().all(|(variable, _)| *variable != name);
+    let environment: Vec<(String, String)> =
+        std::env::vars().filter(|(name, _)| of_settings(name)).collect();
     let overrides = Overrides {
         file: common.config.clone(),
         listen,
@@ -137,15 +265,108 @@ fn list_settings() {
         let default = if key.default.is_empty() { "(none)" } else { key.default };
         tell(&format!("{}\n    {}\n    default {default}, environment {variable}", key.name, key.help));
     }
+    for (variable, help) in VARIABLES {
+        tell(&format!("{variable}\n    {help}"));
+    }
 }
 
-/// What a command answers.
-#[expect(clippy::print_stdout, reason = "this is how a command answers")]
+/// What a command answers. Who reads it may have left already.
 fn tell(text: &str) {
-    println!("{text}");
+    drop(writeln!(std::io::stdout(), "{text}"));
 }
 
-#[expect(clippy::print_stderr, reason = "this is how a command says what went wrong")]
+/// The same, for programs.
+fn tell_json(answer: &impl Serialize) -> anyhow::Result<()> {
+    tell(&serde_json::to_string_pretty(answer)?);
+    Ok(())
+}
+
+/// What is not part of the answer.
+fn tell_note(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
 fn tell_error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    tell_note(&format!("error: {}", without_repeats(error)));
+}
+
+/// The error and its causes. Some of our errors say what their cause said.
+fn without_repeats(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
+        }
+    }
+    text
+}
+
+/// One line of standard input.
+fn line_of_stdin(most: usize) -> std::io::Result<String> {
+    let mut line = String::new();
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    std::io::stdin().lock().take(most).read_line(&mut line)?;
+    Ok(line)
+}
+
+/// Asks a person for a yes.
+fn ask(question: &str) -> std::io::Result<bool> {
+    let mut out = std::io::stderr();
+    out.write_all(question.as_bytes())?;
+    out.flush()?;
+    Ok(matches!(line_of_stdin(16)?.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    /// Whoever asks a command for help is shown how it is used.
+    #[test]
+    fn commands_teach_by_example() {
+        for path in [
+            "account", "account login", "account import", "account export", "account set", "account add-key",
+            "account use", "status", "run", "key", "completions",
+        ] {
+            let mut command = &Cli::command();
+            for name in path.split(' ') {
+                command = command.find_subcommand(name).unwrap_or_else(|| panic!("{path}"));
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("switchyard "), "{path}: {help}");
+        }
+    }
+
+    #[test]
+    fn statuses_tell_failures_apart() {
+        let not_there = || NotFound("no".to_owned());
+        for (error, status) in [
+            (anyhow::anyhow!("broken"), 1),
+            (Usage("so").into(), 2),
+            (WrongUse("so".to_owned()).into(), 2),
+            (CallError::BadKey.into(), 2),
+            (not_there().into(), 3),
+            (CallError::NotFound("no".to_owned()).into(), 3),
+            (anyhow::Error::from(not_there()).context("while looking"), 3),
+            (CallError::Unreachable { url: "x".into(), why: "y".into() }.into(), 1),
+        ] {
+            assert_eq!(status_of(&error), status, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_everything_once() {
+        let error = anyhow::anyhow!("the cause").context("what failed");
+        assert_eq!(without_repeats(&error), "what failed: the cause");
+        let error = anyhow::anyhow!("the cause").context("it says: the cause");
+        assert_eq!(without_repeats(&error), "it says: the cause");
+    }
 }

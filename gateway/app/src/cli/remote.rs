@@ -114,7 +114,7 @@ impl Admin {
         if let Some(url) = &wanted.url {
             let url = base(url)?;
             let key = wanted.key.as_ref().ok_or_else(|| CallError::NoKey { url: url.clone() })?;
-            let way = Way::Http { http: client(CALL_TIME)?, bearer: bearer(key)?, url: url.clone() };
+            let way = Way::Http { http: client(CALL_TIME, &url)?, bearer: bearer(key)?, url: url.clone() };
             return Ok(Self { way, place: Place::Elsewhere { url } });
         }
         if let Some(here) = Self::here(settings).await? {
@@ -129,12 +129,12 @@ impl Admin {
     pub(super) async fn here(settings: &Settings) -> Result<Option<Self>, CallError> {
         let Some((url, key)) = running::find(&settings.data_dir) else { return Ok(None) };
         let bearer = bearer(&key)?;
-        let look = Way::Http { http: client(FIND_TIME)?, url: url.clone(), bearer: bearer.clone() };
+        let look = Way::Http { http: client(FIND_TIME, &url)?, url: url.clone(), bearer: bearer.clone() };
         let found = Self { way: look, place: Place::Here { url: url.clone() } };
         if found.get::<serde::de::IgnoredAny>("/pin").await.is_err() {
             return Ok(None);
         }
-        let way = Way::Http { http: client(CALL_TIME)?, url: url.clone(), bearer };
+        let way = Way::Http { http: client(CALL_TIME, &url)?, url: url.clone(), bearer };
         Ok(Some(Self { way, place: Place::Here { url } }))
     }
 
@@ -256,6 +256,17 @@ async fn over_http(
     Ok((status, answer.into()))
 }
 
+/// Whether a gateway answers there.
+pub(super) async fn is_healthy(url: &str) -> Result<(), CallError> {
+    let answer = client(FIND_TIME, url)?.get(format!("{url}/health")).send().await;
+    let answer =
+        answer.map_err(|error| CallError::Unreachable { url: url.to_owned(), why: reason(&error) })?;
+    match answer.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(CallError::Strange { url: url.to_owned(), why: format!("it answers {status}") }),
+    }
+}
+
 /// The innermost cause is the one that helps.
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
@@ -268,14 +279,27 @@ fn reason(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn client(patience: Duration) -> Result<reqwest::Client, CallError> {
-    reqwest::Client::builder()
+fn client(patience: Duration, url: &str) -> Result<reqwest::Client, CallError> {
+    let mut builder = reqwest::Client::builder();
+    if is_loopback(url) {
+        // A proxy of the environment does not lead to this machine.
+        builder = builder.no_proxy();
+    }
+    builder
         .connect_timeout(CONNECT_TIME.min(patience))
         .timeout(patience)
         // A redirect would take the key elsewhere.
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|error| CallError::Unreachable { url: "any address".to_owned(), why: reason(&error) })
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.is_some_and(|host| {
+        let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    })
 }
 
 fn bearer(key: &Secret) -> Result<HeaderValue, CallError> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use raw::{KEYS, Key};
 
+pub(crate) use raw::LOG_FILTER;
 use raw::Raw;
 
 /// The file looked for in the working folder when none is named.

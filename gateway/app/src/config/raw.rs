@@ -18,7 +18,8 @@ pub(super) const ANTHROPIC_URL: &str = "https://api.anthropic.com";
 /// The one port that the issuer sends browsers back to.
 pub(super) const CALLBACK_PORT: &str = "1455";
 pub(super) const POLICY: &str = "builtin:usage-balanced";
-pub(super) const LOG_FILTER: &str = "info";
+/// What is logged unless more is asked for.
+pub(crate) const LOG_FILTER: &str = "info";
 
 /// How every environment variable of ours begins.
 const ENV_PREFIX: &str = "SWITCHYARD_";

@@ -58,6 +58,8 @@ pub(crate) enum Asked {
         for_codex: Result<CodexBody, RequestError>,
         /// The response that it goes on from.
         previous_response: Option<String>,
+        /// Whether it adds to what the upstream keeps, or runs on by itself.
+        lasting: bool,
     },
     /// Another dialect, read whole: most of the pool has to be asked in other words.
     Turn {
@@ -129,8 +131,8 @@ fn read(dialect: Dialect, body: &Bytes, caller: CallerKind) -> Result<Read, Fail
     if dialect == Dialect::OpenAiResponses {
         let responses::Decoded { routing, for_codex } =
             responses::decode(body.clone(), caller).map_err(|error| invalid(&error))?;
-        let Routing { model, stream, session, previous_response } = routing;
-        let asked = Asked::Responses { for_codex, previous_response };
+        let Routing { model, stream, session, previous_response, lasting } = routing;
+        let asked = Asked::Responses { for_codex, previous_response, lasting };
         return Ok(Read { model, stream, session, asked });
     }
     let turn::Decoded { request, dropped } =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use gateway_domain::{Failure, FailureKind, Retry};
+use gateway_domain::{Dispatch, Failure, FailureKind, Retry};
 use tokio::time::Instant;
 
 use super::reader::Reader;
@@ -113,6 +113,7 @@ pub(crate) async fn whole(
 fn silent() -> Failure {
     Failure::upstream(FailureKind::UpstreamTimeout, "the upstream accepted the request and sent nothing")
         .retry(Retry::OtherAccount)
+        .dispatched(Dispatch::Ambiguous)
 }
 
 /// The stream ended within the first look: a complete short answer, or a cut one that can be tried elsewhere.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use gateway_domain::{AccountId, AccountKind, Failure, FailureKind, Retry};
+use gateway_domain::{AccountId, AccountKind, Dispatch, Failure, FailureKind, Retry};
 use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_headers};
 use gateway_protocol::keep_alive;
 use gateway_protocol::turn::AnswerContext;
@@ -61,7 +61,9 @@ pub(crate) async fn forward(
             Ok(forwarded) => return Ok(forwarded),
             Err(failure) => {
                 settlement.attempt_failed(&failure);
-                let may_move = failure.retry != Retry::Never && tried.len() < MAX_ACCOUNTS_TRIED;
+                let may_move = failure.retry != Retry::Never
+                    && tried.len() < MAX_ACCOUNTS_TRIED
+                    && (failure.dispatch != Dispatch::Ambiguous || leaves_nothing_behind(&decoded));
                 if !may_move {
                     return Err(failure);
                 }
@@ -69,6 +71,14 @@ pub(crate) async fn forward(
             }
         }
     }
+}
+
+/// Whether a turn may be sent again although it may already be worked on: it must not be in two places when it adds to
+/// a stored conversation, runs on by itself, or lets the upstream call somebody's server. A plain turn costs tokens at
+/// worst.
+fn leaves_nothing_behind(decoded: &Decoded) -> bool {
+    let Asked::Responses { lasting, .. } = &decoded.asked else { return true };
+    !lasting && memchr::memmem::find(&decoded.body, br#""mcp""#).is_none()
 }
 
 /// Hands the answer over in the form that the caller asked for.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use gateway_domain::{Dialect, Failure, FailureKind, Retry, TokenUsage};
+use gateway_domain::{Dialect, Dispatch, Failure, FailureKind, Retry, TokenUsage};
 use gateway_protocol::sse::{EventLines, SseFramer};
 use gateway_protocol::translate::codec;
 use gateway_protocol::turn::{
@@ -143,7 +143,8 @@ impl TurnReader {
             FailureKind::StreamCut,
             "the upstream ended the stream before the response was complete",
         )
-        .retry(Retry::OtherAccount))
+        .retry(Retry::OtherAccount)
+        .dispatched(Dispatch::Ambiguous))
     }
 
     fn write(&mut self, told: &mut Vec<TurnEvent>, out: &mut BytesMut) {

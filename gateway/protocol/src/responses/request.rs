@@ -100,6 +100,8 @@ pub struct Routing {
     pub session: Option<SessionKey>,
     /// `previous_response_id`: only the account that made it can go on from it.
     pub previous_response: Option<String>,
+    /// Whether it adds to a stored conversation or runs in the background: sent twice, it is done twice.
+    pub lasting: bool,
 }
 
 /// Who is calling decides which rules apply: Codex writes exactly what its backend takes, newer than we know.
@@ -155,7 +157,9 @@ fn routing(members: &Members<'_>) -> Result<Routing, RequestError> {
     let session =
         members.get("prompt_cache_key").and_then(text_of).and_then(|key| SessionKey::parse(&key).ok());
     let previous_response = members.get("previous_response_id").and_then(text_of);
-    Ok(Routing { model, stream, session, previous_response })
+    let lasting = boolean(members, "background")?.unwrap_or(false)
+        || members.get("conversation").is_some_and(|conversation| conversation != "null");
+    Ok(Routing { model, stream, session, previous_response, lasting })
 }
 
 fn boolean(members: &Members<'_>, member: &'static str) -> Result<Option<bool>, RequestError> {

@@ -9,8 +9,9 @@ pub(super) fn card(bytes: &[u8], at: usize) -> Option<Found> {
         return None;
     }
     let (digits, end) = grouped(bytes, at, 19, |b| b.is_ascii_digit());
+    let digits = digits.as_slice();
     let follows_digit = bytes.get(end).is_some_and(u8::is_ascii_alphanumeric);
-    let fits = (13..=19).contains(&digits.len()) && !follows_digit && has_check_digit(&digits);
+    let fits = (13..=19).contains(&digits.len()) && !follows_digit && has_check_digit(digits);
     fits.then_some(Found { start: at, end, kind: Kind::Card })
 }
 
@@ -37,15 +38,16 @@ pub(super) fn iban(bytes: &[u8], at: usize) -> Option<Found> {
         return None;
     }
     let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    let (mut letters, mut end) = grouped(bytes, at, 34, fits);
+    let (letters, mut end) = grouped(bytes, at, 34, fits);
+    let mut letters = letters.as_slice();
     // A capital word after the number looks like another group.
     while letters.len() >= 15 {
-        if remainder(&letters) == 1 {
+        if remainder(letters) == 1 {
             return Some(Found { start: at, end, kind: Kind::Iban });
         }
         let last_group = bytes.get(at..end)?.iter().rposition(|byte| *byte == b' ')?;
         end = at + last_group;
-        letters.truncate(bytes.get(at..end)?.iter().filter(|byte| **byte != b' ').count());
+        letters = letters.get(..bytes.get(at..end)?.iter().filter(|byte| **byte != b' ').count())?;
     }
     None
 }
@@ -59,12 +61,31 @@ fn remainder(letters: &[u8]) -> u32 {
     })
 }
 
+/// The longest number of any kind.
+const MAX: usize = 34;
+
+/// A few characters, kept without asking the allocator: most numbers in a text are neither cards nor accounts.
+struct Kept {
+    characters: [u8; MAX],
+    count: usize,
+}
+
+impl Kept {
+    fn as_slice(&self) -> &[u8] {
+        self.characters.get(..self.count).unwrap_or_default()
+    }
+}
+
 /// Characters that fit, with single blanks or dashes between them; where the last of them ends.
-fn grouped(bytes: &[u8], at: usize, most: usize, fits: impl Fn(u8) -> bool) -> (Vec<u8>, usize) {
-    let (mut kept, mut end, mut here) = (Vec::new(), at, at);
+fn grouped(bytes: &[u8], at: usize, most: usize, fits: impl Fn(u8) -> bool) -> (Kept, usize) {
+    let mut kept = Kept { characters: [0; MAX], count: 0 };
+    let (mut end, mut here) = (at, at);
     while let Some(byte) = bytes.get(here) {
-        if fits(*byte) && kept.len() < most {
-            kept.push(*byte);
+        if fits(*byte) && kept.count < most {
+            if let Some(place) = kept.characters.get_mut(kept.count) {
+                *place = *byte;
+                kept.count += 1;
+            }
             here += 1;
             end = here;
         } else if (*byte == b' ' || *byte == b'-') && here == end && here > at {
@@ -78,6 +99,10 @@ fn grouped(bytes: &[u8], at: usize, most: usize, fits: impl Fn(u8) -> bool) -> (
 
 /// Four numbers of 0 to 255 with dots between them.
 pub(super) fn ip(bytes: &[u8], at: usize) -> Option<Found> {
+    // The first number has three digits at most.
+    if !bytes.get(at + 1..)?.iter().take(3).any(|b| *b == b'.') {
+        return None;
+    }
     let fits = |b: &&u8| b.is_ascii_digit() || **b == b'.';
     let length = bytes.get(at..)?.iter().take(16).take_while(fits).count();
     let text = bytes.get(at..at + length)?;

@@ -58,11 +58,19 @@ pub(super) const PREFIXES: [(&[u8], usize); 24] = [
 pub(super) fn key(bytes: &[u8], at: usize) -> Option<Found> {
     let rest = bytes.get(at..)?;
     // Two letters rule out nearly every word, and looking at all prefixes takes twenty times as long.
-    let heads = [
-        b"sk", b"rk", b"pk", b"gh", b"gi", b"gl", b"xo", b"AK", b"AS", b"AI", b"ya", b"hf", b"np", b"py",
-        b"SG", b"do", b"ey",
-    ];
-    if !heads.contains(&rest.first_chunk::<2>()?) {
+    let may_be_one = matches!(
+        rest.first_chunk::<2>()?,
+        [b's' | b'r' | b'p', b'k']
+            | [b'g', b'h' | b'i' | b'l']
+            | [b'A', b'K' | b'S' | b'I']
+            | [b'x' | b'd', b'o']
+            | [b'p' | b'e', b'y']
+            | [b'y', b'a']
+            | [b'h', b'f']
+            | [b'n', b'p']
+            | [b'S', b'G']
+    );
+    if !may_be_one {
         return None;
     }
     let end = token_end(rest).or_else(|| web_token_end(rest))?;

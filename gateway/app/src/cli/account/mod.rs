@@ -16,6 +16,8 @@ mod use_cli;
 
 use clap::{Args, Subcommand};
 
+pub(super) use show::state_word;
+
 use super::remote::Admin;
 use super::{Call, RemoteArgs, WrongUse};
 

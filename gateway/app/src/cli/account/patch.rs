@@ -76,8 +76,7 @@ pub(super) async fn read(admin: &Admin, fields: &[String]) -> anyhow::Result<Acc
     }
     if let Some(EgressView::Proxy { proxy }) = &mut patch.egress {
         let all: Vec<ProxyView> = admin.get("/proxies").await.map_err(CallError::told)?;
-        let keys = |one: &'_ ProxyView| -> Keys<'_> { Keys { id: &one.id, name: &one.name, email: None } };
-        let found = pick(&all, proxy, keys);
+        let found = pick(&all, proxy, |one| Keys { id: &one.id, name: &one.name, email: None });
         let found = found.map_err(|_| WrongUse(format!("there is no egress proxy `{proxy}`")))?;
         *proxy = found.id.clone();
     }
