@@ -4,8 +4,8 @@
 use gateway_api::{
     ADMIN_PREFIX, AccountDetail, AccountPatch, AccountTested, AddKeyAccount, CSRF_HEADER, ClientKeyCreate,
     ClientKeyCreated, ClientKeyView, Credentials, DecisionSummary, DecisionView, ExportRequest, ImportReport,
-    ImportRequest, Overview, PinView, PolicyChoice, PolicyView, ProxyPatch, ProxyTested, ProxyView, SessionView,
-    SignInBegin, SignInCallback, SignInView,
+    ImportRequest, Overview, PinView, PolicyChoice, PolicyView, ProxyPatch, ProxyTested, ProxyView,
+    SessionView, SignInBegin, SignInCallback, SignInView,
 };
 use leptos::prelude::window;
 use serde::Serialize;
@@ -104,8 +104,7 @@ pub(crate) async fn finish_sign_in(address: String) -> Result<SignInView, Proble
 
 /// Calls a sign-in off.
 pub(crate) async fn cancel_sign_in(id: &str) -> Result<SignInView, Problem> {
-    let (status, body) =
-        fetch("DELETE", &format!("/sign-ins/{}", path_part(id)), None, TIMEOUT_MS).await?;
+    let (status, body) = fetch("DELETE", &format!("/sign-ins/{}", path_part(id)), None, TIMEOUT_MS).await?;
     answer::value(status, &body)
 }
 

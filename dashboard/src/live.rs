@@ -12,8 +12,8 @@ use gateway_api::{ADMIN_PREFIX, Overview, SessionState};
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Event, EventSource, MessageEvent};
 
 use crate::clock::Clock;

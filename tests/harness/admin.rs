@@ -70,6 +70,40 @@ impl Admin {
         Ok(answer.json())
     }
 
+    /// Calls the admin API and wants this status.
+    ///
+    /// # Errors
+    /// Another status came.
+    pub async fn expect(
+        &self,
+        status: u16,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value> {
+        let answer = self.call(method.clone(), path, body).await?;
+        ensure!(answer.status == status, "{method} {path}: {} {}", answer.status, answer.text());
+        Ok(answer.json())
+    }
+
+    /// Adds an account that is opened by a key, and returns its id.
+    ///
+    /// # Errors
+    /// The gateway refuses it.
+    pub async fn add_key(&self, kind: &str, name: &str, key: &str, settings: Value) -> Result<String> {
+        let body = json!({ "kind": kind, "name": name, "key": key, "settings": settings });
+        let added = self.expect(201, Method::POST, "/accounts/keys", Some(&body)).await?;
+        Ok(added["account"]["id"].as_str().context("no id")?.to_owned())
+    }
+
+    /// Changes an account.
+    ///
+    /// # Errors
+    /// The gateway refuses it.
+    pub async fn patch_account(&self, id: &str, patch: &Value) -> Result<Value> {
+        self.expect(200, Method::PATCH, &format!("/accounts/{id}"), Some(patch)).await
+    }
+
     /// Lets another policy decide.
     ///
     /// # Errors

@@ -75,6 +75,10 @@ impl InProcess {
         let mut settings = Settings::for_data_dir(&folder.path().join("data"));
         settings.chatgpt_url = lab.backend_url();
         settings.oauth_url = lab.base_url().to_owned();
+        settings.openai_url = lab.openai_url();
+        settings.anthropic_url = lab.base_url().to_owned();
+        // Tests run beside each other, and beside a Codex CLI that signs in.
+        settings.callback_port = 0;
         settings.shutdown_grace = Duration::from_secs(5);
         adjust(&mut settings);
         let running = run(&lab, &settings).await?;

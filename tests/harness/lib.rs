@@ -5,6 +5,7 @@
 
 mod admin;
 mod answer;
+mod dialect;
 mod in_process;
 mod metrics;
 mod spawned;
@@ -13,6 +14,7 @@ mod wait;
 
 pub use admin::{Admin, PASSWORD};
 pub use answer::{Answer, OpenAiError};
+pub use dialect::{Call, Ended, Heard, PIXEL, Speaks};
 pub use in_process::InProcess;
 pub use metrics::Metrics;
 pub use spawned::{Spawned, binary, repository};

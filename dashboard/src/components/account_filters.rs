@@ -23,7 +23,13 @@ impl FilterParts {
     /// As they stand in the address.
     pub(crate) fn read(value: impl Fn(&str) -> Option<String>) -> Self {
         let part = |name: &str| RwSignal::new(value(name).unwrap_or_default());
-        Self { text: part("q"), state: part("state"), kind: part("kind"), group: part("group"), tag: part("tag") }
+        Self {
+            text: part("q"),
+            state: part("state"),
+            kind: part("kind"),
+            group: part("group"),
+            tag: part("tag"),
+        }
     }
 
     /// For the address: names and values, the empty ones too.
@@ -58,7 +64,11 @@ impl FilterParts {
 
 /// The row of inputs. Lists with nothing to choose from are left out.
 #[component]
-pub(crate) fn AccountFilters(parts: FilterParts, filter: Memo<Filter>, roster: RwSignal<Option<Roster>>) -> impl IntoView {
+pub(crate) fn AccountFilters(
+    parts: FilterParts,
+    filter: Memo<Filter>,
+    roster: RwSignal<Option<Roster>>,
+) -> impl IntoView {
     let choices =
         Memo::new(move |_| roster.with(|roster| roster.as_ref().map(Choices::of).unwrap_or_default()));
     let states = || STATES.map(|state| (state_key(state).to_owned(), state_word(state).to_owned())).to_vec();

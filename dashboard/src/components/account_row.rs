@@ -118,7 +118,8 @@ pub(crate) fn state_cell(account: &AccountView, now: i64) -> impl IntoView + use
 fn windows_cell(account: &AccountView, now: i64) -> AnyView {
     if account.windows.is_empty() {
         // A key has no windows that could ever be told.
-        let note = if account.kind == "codex" { "Windows are known after the first answer" } else { "No windows" };
+        let note =
+            if account.kind == "codex" { "Windows are known after the first answer" } else { "No windows" };
         return view! { <span class="sub">{note}</span> }.into_any();
     }
     let bars = account.windows.iter().map(|window| window_bar(window, now)).collect_view();

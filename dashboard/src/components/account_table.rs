@@ -34,6 +34,7 @@ pub(crate) fn PoolPanel() -> impl IntoView {
         rows
     });
     let total = Memo::new(move |_| roster.with(|roster| roster.as_ref().map_or(0, Roster::len)));
+    let has_more = move || total.get() > SHOWN;
     view! {
         <section class="panel" aria-labelledby="accounts-title">
             <div class="panel-head">
@@ -54,7 +55,7 @@ pub(crate) fn PoolPanel() -> impl IntoView {
                     <span class="legend-tick" aria-hidden="true"></span>
                     "The tick marks how much of the window's time has passed: a bar beyond it runs out early."
                 </p>
-                <Show when=move || (total.get() > SHOWN)>
+                <Show when=has_more>
                     <a class="button" href="/accounts">
                         {move || format!("All {} accounts", count(total.get() as u64))}
                     </a>

@@ -101,18 +101,21 @@ impl Work {
 
 /// Nothing, as long as nothing is ticked. `matching` are all rows of the list, beyond the page that is shown.
 #[component]
-pub(crate) fn BulkBar(picked: Picked, matching: Memo<Vec<Account>>, roster: RwSignal<Option<Roster>>) -> impl IntoView {
+pub(crate) fn BulkBar(
+    picked: Picked,
+    matching: Memo<Vec<Account>>,
+    roster: RwSignal<Option<Roster>>,
+) -> impl IntoView {
     let work = Work::new();
     let is_exporting = RwSignal::new(false);
     let number = Memo::new(move |_| picked.with(BTreeSet::len));
+    let has_picked = move || number.get() > 0;
     let export_title =
         Signal::derive(move || format!("Export {}?", plural(number.get() as u64, "account", "accounts")));
-    let chosen = Signal::derive(move || Chosen {
-        ids: picked.get().into_iter().collect(),
-        can_be_auth_json: false,
-    });
+    let chosen =
+        Signal::derive(move || Chosen { ids: picked.get().into_iter().collect(), can_be_auth_json: false });
     view! {
-        <Show when=move || (number.get() > 0)>
+        <Show when=has_picked>
             <div class="bulk" role="region" aria-label="Selected accounts" data-testid="bulk">
                 <span class="strong">{move || format!("{} selected", count(number.get() as u64))}</span>
                 <Show
@@ -153,6 +156,7 @@ fn actions(
         }
     };
     let all = Memo::new(move |_| matching.with(Vec::len));
+    let has_more = move || picked.with(BTreeSet::len) < all.get();
     let pick_all = move |_| {
         picked.set(matching.with_untracked(|rows| rows.iter().map(|account| account.id.clone()).collect()));
     };
@@ -167,7 +171,7 @@ fn actions(
             "Export…"
         </button>
         <span class="bulk-end">
-            <Show when=move || { picked.with(BTreeSet::len) < all.get() }>
+            <Show when=has_more>
                 <button type="button" class="button small quiet" data-testid="bulk-all" on:click=pick_all>
                     {move || format!("Select all {}", count(all.get() as u64))}
                 </button>

@@ -12,9 +12,10 @@ pub(crate) fn Pager(page: Memo<Page>, number: RwSignal<usize>, top: &'static str
         number.set(to);
         browser::scroll_to(top);
     };
+    let has_several = move || page.get().pages > 1;
     let at = move || page.get().number;
     view! {
-        <Show when=move || (page.get().pages > 1)>
+        <Show when=has_several>
             <nav class="pager" aria-label="Pages" data-testid="pager">
                 <button
                     type="button"

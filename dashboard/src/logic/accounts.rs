@@ -52,11 +52,16 @@ pub(crate) fn state_note(account: &AccountView, now: i64) -> Option<String> {
     let running = |one: &&CooldownView| one.until > now;
     let whole = account.cooldowns.iter().filter(running).filter(|one| one.model.is_none());
     if let (AccountStateView::Cooling, Some(last)) = (account.state, whole.max_by_key(|one| one.until)) {
-        return Some(format!("{}, {} left", sentence_case(&words(&last.cause)), time::span(last.until - now)));
+        return Some(format!(
+            "{}, {} left",
+            sentence_case(&words(&last.cause)),
+            time::span(last.until - now)
+        ));
     }
     let reason = account.state_reason.clone().filter(|reason| !reason.is_empty());
     reason.or_else(|| {
-        let scoped: Vec<_> = account.cooldowns.iter().filter(running).filter(|one| one.model.is_some()).collect();
+        let scoped: Vec<_> =
+            account.cooldowns.iter().filter(running).filter(|one| one.model.is_some()).collect();
         match scoped.as_slice() {
             [] => None,
             [one] => Some(format!("not for {}, {} left", one.model.as_deref()?, time::span(one.until - now))),

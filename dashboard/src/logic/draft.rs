@@ -56,7 +56,8 @@ impl Draft {
     pub(crate) fn of(detail: &AccountDetail) -> Self {
         let settings = &detail.settings;
         let preference = PREFERENCES.iter().find(|(known, ..)| *known == settings.preference);
-        let header = |name: &String| HeaderDraft { name: name.clone(), is_stored: true, ..Default::default() };
+        let header =
+            |name: &String| HeaderDraft { name: name.clone(), is_stored: true, ..Default::default() };
         Self {
             name: detail.account.name.clone(),
             notes: settings.notes.clone(),
@@ -87,9 +88,20 @@ impl Draft {
             notes: changed(&before.notes, &self.notes).then(|| self.notes.clone()),
             groups: changed(&before.groups, &self.groups).then(|| list_of(&self.groups)),
             tags: changed(&before.tags, &self.tags).then(|| list_of(&self.tags)),
-            weight: self.number(&before.weight, &self.weight, "weight", "A weight is a number such as 1 or 2.5.")?,
-            priority: self.number(&before.priority, &self.priority, "priority", "A priority is a whole number.")?,
-            preference: changed(&before.preference, &self.preference).then(|| preference_of(&self.preference)),
+            weight: self.number(
+                &before.weight,
+                &self.weight,
+                "weight",
+                "A weight is a number such as 1 or 2.5.",
+            )?,
+            priority: self.number(
+                &before.priority,
+                &self.priority,
+                "priority",
+                "A priority is a whole number.",
+            )?,
+            preference: changed(&before.preference, &self.preference)
+                .then(|| preference_of(&self.preference)),
             max_concurrency: self.concurrency(&before)?,
             allowed_models: changed(&before.allowed_models, &self.allowed_models)
                 .then(|| list_of(&self.allowed_models)),

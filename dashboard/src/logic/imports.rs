@@ -106,7 +106,9 @@ pub(crate) fn sum(lines: &[Line], is_preview: bool) -> String {
             match (outcome, number) {
                 (ImportRowOutcome::Duplicate, 1) => "1 is a duplicate".to_owned(),
                 (ImportRowOutcome::Duplicate, _) => format!("{number_words} are duplicates"),
-                (outcome, _) => format!("{number_words} {}", outcome_word(outcome, is_preview).to_lowercase()),
+                (outcome, _) => {
+                    format!("{number_words} {}", outcome_word(outcome, is_preview).to_lowercase())
+                }
             }
         })
         .collect();
@@ -123,7 +125,9 @@ pub(crate) fn check_text(text: &str) -> Result<(), String> {
         return Ok(());
     }
     match serde_json::from_str::<serde::de::IgnoredAny>(start) {
-        Err(error) if error.is_eof() => Err("The text ends too early: part of the file is missing.".to_owned()),
+        Err(error) if error.is_eof() => {
+            Err("The text ends too early: part of the file is missing.".to_owned())
+        }
         // Other mistakes may be one bad line of many, which the gateway names.
         _ => Ok(()),
     }

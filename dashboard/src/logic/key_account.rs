@@ -99,7 +99,8 @@ pub(crate) struct Typed {
 /// The request, or the first mistake. The gateway checks again, and more.
 pub(crate) fn read(typed: &Typed) -> Result<AddKeyAccount, Mistake> {
     let kind = kind_of(&typed.kind);
-    let name = some(&typed.name).ok_or_else(|| Mistake::at("name", "Give it a name, so that you recognise it."))?;
+    let name =
+        some(&typed.name).ok_or_else(|| Mistake::at("name", "Give it a name, so that you recognise it."))?;
     let base_url = some(&typed.base_url);
     if kind.address == Address::Needed && base_url.is_none() {
         return Err(Mistake::at("base_url", format!("Say where it is, such as {}.", kind.example)));

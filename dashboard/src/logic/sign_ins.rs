@@ -17,7 +17,7 @@ pub(crate) fn is_running(stage: &SignInStage) -> bool {
 /// Those of this account (or of no account, for new ones): the running ones, then the last that ended. What somebody
 /// called off needs no words.
 pub(crate) fn shown(all: &[SignInView], account: Option<&str>, now: i64) -> Vec<SignInView> {
-    let mut own: Vec<&SignInView> = all.iter().filter(|one| one.account.as_deref() == account).collect();
+    let mut own: Vec<&SignInView> = all.iter().filter(|one| one.renews.as_deref() == account).collect();
     own.sort_by(|left, right| right.begun_at.cmp(&left.begun_at).then_with(|| right.id.cmp(&left.id)));
     let running = own.iter().filter(|one| is_running(&one.stage));
     let ended = own
@@ -31,10 +31,14 @@ pub(crate) fn shown(all: &[SignInView], account: Option<&str>, now: i64) -> Vec<
 /// What an ended sign-in says: its tone and one sentence.
 pub(crate) fn ended_words(stage: &SignInStage) -> Option<(&'static str, String)> {
     match stage {
-        SignInStage::Done { name, renewed: true, .. } => Some(("good", format!("{name} is signed in again."))),
+        SignInStage::Done { name, renewed: true, .. } => {
+            Some(("good", format!("{name} is signed in again.")))
+        }
         SignInStage::Done { name, renewed: false, .. } => Some(("good", format!("{name} is in the pool."))),
         SignInStage::Failed { why } => Some(("warn", full_sentence(why))),
-        SignInStage::Expired => Some(("warn", "Nobody finished this sign-in in time. Start it again.".to_owned())),
+        SignInStage::Expired => {
+            Some(("warn", "Nobody finished this sign-in in time. Start it again.".to_owned()))
+        }
         SignInStage::Cancelled | SignInStage::Waiting { .. } | SignInStage::Exchanging => None,
     }
 }
@@ -69,7 +73,7 @@ mod tests {
         SignInView {
             id: id.to_owned(),
             method: SignInMethod::Browser,
-            account: account.map(str::to_owned),
+            renews: account.map(str::to_owned),
             stage,
             comes_back: true,
             begun_at: NOW - minutes_ago * 60_000,

@@ -1,22 +1,26 @@
-//! One account: its state and windows, its tokens, what it served, and what can be done with it.
+//! One account: its state and windows, its facts, its settings, what it served, and what can be done with it.
 
-use gateway_api::{AccountDetail, AccountView};
+use gateway_api::{AccountDetail, AccountStateView, AccountView};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
-use super::account_actions::AccountActions;
+use super::account_actions::{AccountActions, Bench};
+use super::account_facts::facts;
+use super::account_settings::SettingsPanel;
 use crate::components::account_row::state_cell;
 use crate::components::decision_table::DecisionTable;
-use crate::components::fact::{fact, wide_fact};
+use crate::components::icon::{Icon, icon};
+use crate::components::sign_in_panel::SignInPanel;
 use crate::components::state::{empty, loaded};
+use crate::components::test_result::test_result;
 use crate::components::title::Title;
 use crate::components::window_bar::window_bar;
 use crate::desk::Desk;
 use crate::load::Loader;
 use crate::logic::accounts::subtitle;
 use crate::logic::decisions::{sentence_case, words};
-use crate::logic::number::{UNKNOWN, compact, count};
-use crate::logic::time::{relative, took};
+use crate::logic::roster::Account;
+use crate::logic::time::relative;
 use crate::{api, browser};
 
 /// Fetched for the id in the path, and again when the live picture of it moves.
@@ -29,35 +33,41 @@ pub(crate) fn AccountPage() -> impl IntoView {
     follow(desk, id, loader);
     let name =
         Signal::derive(move || loader.ready().map_or_else(|| "Account".to_owned(), |one| one.account.name));
-    let has_account = Memo::new(move |_| loader.ready().is_some());
+    // What is open belongs to one account; it must not be drawn anew whenever that account moves.
+    let opened = Memo::new(move |_| loader.ready().map(|one| one.account.id));
+    let bench = Bench::new();
+    Effect::new(move || {
+        id.track();
+        bench.clear();
+    });
     view! {
         <nav class="crumbs" aria-label="Breadcrumb">
-            <a href="/">"Overview"</a>
+            <a href="/accounts">"Accounts"</a>
         </nav>
         <div class="page-head">
             <div>
                 <Title text=name />
                 <p class="sub">{move || loader.ready().map(|one| subtitle(&one.account))}</p>
             </div>
-            <Show when=move || has_account.get()>
-                <AccountActions loader=loader />
-            </Show>
+            {move || opened.get().map(|_| view! { <AccountActions loader=loader bench=bench /> })}
         </div>
-        {loaded(loader, 8, move |detail| account(&detail, desk).into_any())}
+        {move || bench.tested.with(|tested| tested.as_ref().map(test_result))}
+        {move || opened.get().map(|id| view! { <SignInAgain id=id loader=loader bench=bench /> })}
+        {loaded(loader, 8, move |detail| picture(&detail, desk).into_any())}
+        {move || opened.get().map(|_| view! { <SettingsPanel loader=loader /> })}
+        {move || loader.ready().map(|detail| served(&detail, desk))}
     }
 }
 
 /// Fetches again when the live row differs from the one on the page, at most once in each tick of the clock.
 fn follow(desk: Desk, id: Memo<String>, loader: Loader<AccountDetail>) {
-    let live = desk.live.overview();
+    let roster = desk.live.roster();
     let row = Memo::new(move |_| {
         desk.clock.now();
         let id = id.get();
-        live.with_untracked(|overview| {
-            overview.iter().flat_map(|overview| &overview.accounts).find(|one| one.id == id).cloned()
-        })
+        roster.with_untracked(|roster| roster.as_ref().and_then(|roster| roster.find(&id).cloned()))
     });
-    Effect::new(move |last: Option<Option<AccountView>>| {
+    Effect::new(move |last: Option<Option<Account>>| {
         let now = row.get();
         if last.flatten().is_some_and(|last| now.as_ref() != Some(&last)) {
             loader.reload();
@@ -66,35 +76,94 @@ fn follow(desk: Desk, id: Memo<String>, loader: Loader<AccountDetail>) {
     });
 }
 
-fn account(detail: &AccountDetail, desk: Desk) -> impl IntoView + use<> {
+/// Where its owner signs in again: open when that is needed, or wanted.
+#[component]
+fn SignInAgain(id: String, loader: Loader<AccountDetail>, bench: Bench) -> impl IntoView {
+    let is_needed = Memo::new(move |_| {
+        loader
+            .ready()
+            .is_some_and(|one| one.account.state == AccountStateView::SignInNeeded && is_codex(&one))
+    });
+    let id = StoredValue::new(id);
+    let done = Callback::new(move |_: String| {
+        bench.signs_in.set(false);
+        loader.reload();
+    });
+    view! {
+        <Show when=move || is_needed.get() || bench.signs_in.get()>
+            <section class="panel" aria-labelledby="again-title" data-testid="sign-in-again">
+                <div class="panel-head">
+                    <div>
+                        <h2 id="again-title">"Sign in again"</h2>
+                        <p class="sub">"As the same person and workspace; it keeps its settings and its history."</p>
+                    </div>
+                    <Show when=move || !is_needed.get()>
+                        <button type="button" class="button" on:click=move |_| bench.signs_in.set(false)>
+                            "Close"
+                        </button>
+                    </Show>
+                </div>
+                <SignInPanel account=Some(id.get_value()) on_done=done />
+            </section>
+        </Show>
+    }
+}
+
+/// Whether it is a ChatGPT sign-in, which has tokens to refresh and a person behind it.
+pub(super) fn is_codex(detail: &AccountDetail) -> bool {
+    detail.account.kind == "codex"
+}
+
+/// What is, as opposed to what is decided about it.
+fn picture(detail: &AccountDetail, desk: Desk) -> impl IntoView + use<> {
     let row = detail.account.clone();
-    let recent = detail.recent.clone();
     view! {
         <div class="split">
             {move || windows_panel(&row, desk.clock.now())}
             {facts(detail, desk)}
         </div>
         {cooldowns(&detail.account, desk)}
+    }
+}
+
+fn served(detail: &AccountDetail, desk: Desk) -> AnyView {
+    let recent = detail.recent.clone();
+    let table = if recent.is_empty() {
+        empty("No recent requests", "What this account serves appears here, while the gateway remembers it.")
+            .into_any()
+    } else {
+        let recent = Signal::derive(move || recent.clone());
+        let now = Signal::derive(move || desk.clock.now());
+        view! { <DecisionTable decisions=recent now=now caption="Requests this account served last" /> }
+            .into_any()
+    };
+    view! {
         <section class="panel" aria-labelledby="recent-title">
             <div class="panel-head">
                 <h2 id="recent-title">"Requests it served last"</h2>
             </div>
-            {if recent.is_empty() {
-                empty("No recent requests", "What this account serves appears here, while the gateway remembers it.")
-                    .into_any()
-            } else {
-                let recent = Signal::derive(move || recent.clone());
-                let now = Signal::derive(move || desk.clock.now());
-                view! { <DecisionTable decisions=recent now=now caption="Requests this account served last" /> }.into_any()
-            }}
+            {table}
         </section>
     }
+    .into_any()
 }
 
 fn windows_panel(account: &AccountView, now: i64) -> impl IntoView + use<> {
     let bars = account.windows.iter().map(|window| window_bar(window, now)).collect_view();
     let unknown = account.windows.is_empty().then(|| {
-        view! { <p class="sub">"The upstream tells its windows with the first answer."</p> }
+        let words = if account.kind == "codex" {
+            "The upstream tells its windows with the first answer."
+        } else {
+            "An account that is opened by a key has no windows; its provider limits it in other ways."
+        };
+        view! { <p class="sub">{words}</p> }
+    });
+    let pinned = account.pinned.then(|| {
+        view! {
+            <p class="notice-line sub">
+                {icon(Icon::Track)} <span>"Pinned: it serves every request that it can."</span>
+            </p>
+        }
     });
     view! {
         <section class="panel" aria-labelledby="windows-title">
@@ -102,38 +171,8 @@ fn windows_panel(account: &AccountView, now: i64) -> impl IntoView + use<> {
                 <h2 id="windows-title">"Windows"</h2>
                 {state_cell(account, now)}
             </div>
-            <div class="windows tall">{bars} {unknown}</div>
+            <div class="windows tall">{bars} {unknown} {pinned}</div>
         </section>
-    }
-}
-
-fn facts(detail: &AccountDetail, desk: Desk) -> impl IntoView + use<> {
-    let moment = move |at: Option<i64>| match at {
-        Some(at) => {
-            let words = move || relative(at, desk.clock.now());
-            view! { <span title=browser::local_time(at)>{words}</span> }.into_any()
-        }
-        None => view! { <span class="unknown">{UNKNOWN}</span> }.into_any(),
-    };
-    let account = &detail.account;
-    let tokens = format!("{} in, {} out", compact(detail.tokens.input), compact(detail.tokens.output));
-    let failures = format!("{} failed", count(account.failures));
-    view! {
-        <dl class="facts panel">
-            {fact("Running now", count(account.in_flight.into()))}
-            {fact("Requests", view! { {count(account.requests)} <span class="sub">{failures}</span> })}
-            {fact("Tokens", tokens)}
-            {fact("First event", account.ttft_ms.map_or_else(|| UNKNOWN.to_owned(), took))}
-            {fact("Last used", moment(account.last_used_at))}
-            {fact("Windows seen", moment(detail.quota_seen_at))}
-            {fact("Access token ends", moment(detail.token_expires_at))}
-            {fact("Tokens refreshed", moment(detail.refreshed_at))}
-            {fact("Added", moment(Some(detail.created_at)))}
-            {wide_fact("Workspace", detail.workspace_id.clone().map_or_else(
-                || view! { <span class="unknown">{UNKNOWN}</span> }.into_any(),
-                |id| view! { <code class="break">{id}</code> }.into_any(),
-            ))}
-        </dl>
     }
 }
 

@@ -16,10 +16,11 @@ use crate::components::pager::Pager;
 use crate::components::state::skeleton;
 use crate::components::title::Title;
 use crate::desk::Desk;
+use crate::logic::account_filter::Filter;
 use crate::logic::account_order::order;
 use crate::logic::answer::path_part;
 use crate::logic::paging::Page;
-use crate::logic::roster::Roster;
+use crate::logic::roster::{Account, Roster};
 
 /// Where the list begins, for leafing.
 const TOP: &str = "accounts-list";
@@ -29,6 +30,7 @@ const TOP: &str = "accounts-list";
 pub(crate) fn AccountsPage() -> impl IntoView {
     let roster = Desk::get().live.roster();
     let size = Memo::new(move |_| roster.with(|roster| roster.as_ref().map(Roster::len)));
+    let has_some = move || size.get() > Some(0);
     let is_exporting = RwSignal::new(false);
     view! {
         <div class="page-head">
@@ -37,7 +39,7 @@ pub(crate) fn AccountsPage() -> impl IntoView {
                 <p class="sub">{move || roster.with(|roster| roster.as_ref().map(sentence))}</p>
             </div>
             <div class="actions">
-                <Show when=move || (size.get() > Some(0))>
+                <Show when=has_some>
                     <button type="button" class="button" data-testid="export-all" on:click=move |_| is_exporting.set(true)>
                         "Export all…"
                     </button>
@@ -66,7 +68,8 @@ fn List(roster: RwSignal<Option<Roster>>) -> impl IntoView {
     let query = use_query_map();
     let value = |name: &str| query.read_untracked().get(name);
     let parts = FilterParts::read(value);
-    let number = RwSignal::new(value("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1).max(1) - 1);
+    let number =
+        RwSignal::new(value("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1).max(1) - 1);
     let sort = RwSignal::new(stored_order());
     let picked: Picked = RwSignal::new(BTreeSet::new());
 
@@ -81,6 +84,7 @@ fn List(roster: RwSignal<Option<Roster>>) -> impl IntoView {
         order(kept, sort.get(), untrack(|| desk.clock.now()))
     });
     let page = Memo::new(move |_| Page::of(number.get(), matching.with(Vec::len)));
+    let is_found = move || page.get().total > 0;
     let rows = Memo::new(move |_| matching.with(|rows| page.get().slice(rows).to_vec()));
     begin_at_the_first_page(filter, number);
     forget_what_is_gone(picked, roster);
@@ -93,7 +97,7 @@ fn List(roster: RwSignal<Option<Roster>>) -> impl IntoView {
             </div>
             <BulkBar picked=picked matching=matching roster=roster />
             <Show
-                when=move || (page.get().total > 0)
+                when=is_found
                 fallback=move || {
                     view! {
                         <div class="empty" data-testid="none-fits">
@@ -118,17 +122,14 @@ fn List(roster: RwSignal<Option<Roster>>) -> impl IntoView {
 
 /// Ticks every row of the page, and says which part of the list it is.
 #[component]
-fn PickPage(
-    picked: Picked,
-    page: Memo<Page>,
-    rows: Memo<Vec<crate::logic::roster::Account>>,
-) -> impl IntoView {
+fn PickPage(picked: Picked, page: Memo<Page>, rows: Memo<Vec<Account>>) -> impl IntoView {
     let all = Memo::new(move |_| {
         picked.with(|picked| rows.with(|rows| rows.iter().all(|account| picked.contains(&account.id))))
     });
     let change = move |event| {
         let is_on = event_target_checked(&event);
-        let ids = rows.with_untracked(|rows| rows.iter().map(|account| account.id.clone()).collect::<Vec<_>>());
+        let ids =
+            rows.with_untracked(|rows| rows.iter().map(|account| account.id.clone()).collect::<Vec<_>>());
         picked.update(|picked| {
             for id in ids {
                 let _was_there = if is_on { picked.insert(id) } else { picked.remove(&id) };
@@ -154,7 +155,7 @@ fn PickPage(
 }
 
 /// Another question is answered from the beginning.
-fn begin_at_the_first_page(filter: Memo<crate::logic::account_filter::Filter>, number: RwSignal<usize>) {
+fn begin_at_the_first_page(filter: Memo<Filter>, number: RwSignal<usize>) {
     Effect::new(move |last: Option<()>| {
         filter.track();
         if last.is_some() {

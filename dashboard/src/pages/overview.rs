@@ -91,7 +91,7 @@ fn Pool() -> impl IntoView {
 
 /// The first thing a new operator sees after the password.
 #[component]
-pub(super) fn FirstAccount() -> impl IntoView {
+pub(crate) fn FirstAccount() -> impl IntoView {
     let ways = WAYS.map(|way| {
         view! {
             <a class="way" href=way.address()>

@@ -67,7 +67,7 @@ pub struct SignInView {
     /// How.
     pub method: SignInMethod,
     /// The account that is signed in again, if one was named.
-    pub account: Option<String>,
+    pub renews: Option<String>,
     /// Where it stands.
     #[serde(flatten)]
     pub stage: SignInStage,
@@ -85,4 +85,34 @@ pub struct SignInView {
 pub struct SignInCallback {
     /// The whole address, or its query.
     pub address: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stage's fields stand beside the sign-in's own: none may have the name of another.
+    #[test]
+    fn every_stage_comes_back_as_it_went() {
+        for stage in [
+            SignInStage::Waiting { url: "https://issuer.example".into(), user_code: Some("A-B".into()) },
+            SignInStage::Exchanging,
+            SignInStage::Done { account: "acc_1".into(), name: "ada".into(), renewed: true },
+            SignInStage::Failed { why: "no".into() },
+            SignInStage::Cancelled,
+            SignInStage::Expired,
+        ] {
+            let view = SignInView {
+                id: "flow_1".into(),
+                method: SignInMethod::Browser,
+                renews: Some("acc_1".into()),
+                stage,
+                comes_back: true,
+                begun_at: 1,
+                expires_at: 2,
+            };
+            let text = serde_json::to_string(&view).unwrap();
+            assert_eq!(serde_json::from_str::<SignInView>(&text).unwrap(), view, "{text}");
+        }
+    }
 }

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use gateway_core::Gateway;
 use gateway_plugin_host::PluginHost;
-use gateway_policy_host::RhaiHost;
+use gateway_policy_host::{Change, FolderWatch, POLL_INTERVAL, PolicyFolder, RhaiHost};
 use gateway_scheduler::RankingPolicy;
 
 /// Name and text of the scripts in `policies/`.
@@ -16,8 +17,6 @@ const SCRIPTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scripts.rs
 const COMPONENTS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/components.rs"));
 /// Name and text of the manifests beside them.
 const MANIFESTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
-/// The largest script taken, in bytes.
-const MAX_SCRIPT_BYTES: u64 = 256 * 1024;
 /// The largest component taken, in bytes.
 const MAX_COMPONENT_BYTES: u64 = 16 * 1024 * 1024;
 /// A component's configuration while none can be given.
@@ -43,7 +42,7 @@ pub enum LoadError {
 ///
 /// # Errors
 /// Something shipped does not load.
-pub fn load(policies_dir: &Path, plugins_dir: &Path) -> Result<Vec<Arc<dyn RankingPolicy>>, LoadError> {
+pub fn load(policies_dir: &Path, plugins_dir: &Path) -> Result<Loaded, LoadError> {
     let (scripts, components) = (RhaiHost::new(), PluginHost::new()?);
     let mut loaded: Vec<Arc<dyn RankingPolicy>> = Vec::new();
     let shipped = |name: &str, why: String| LoadError::Shipped { name: name.to_owned(), why };
@@ -55,10 +54,13 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path) -> Result<Vec<Arc<dyn Ranki
             components.load(name, bytes, NO_CONFIG).map_err(|error| shipped(name, error.to_string()))?;
         loaded.push(Arc::new(policy));
     }
-    for (name, bytes) in files(policies_dir, "rhai", MAX_SCRIPT_BYTES) {
-        let source = String::from_utf8_lossy(&bytes);
-        let policy = scripts.load(&name, &source).map(|policy| Arc::new(policy) as Arc<dyn RankingPolicy>);
-        adopt(&mut loaded, policies_dir, &name, policy.map_err(|error| error.to_string()));
+    let (folder, found) = PolicyFolder::open(scripts, policies_dir);
+    for change in found {
+        match change {
+            Change::Loaded { policy, .. } => adopt(&mut loaded, policies_dir, "", Ok(policy)),
+            Change::Broken { error, .. } => tracing::error!(%error, "policy not loaded; the others serve"),
+            Change::Removed { .. } => {}
+        }
     }
     for (name, bytes) in files(plugins_dir, "wasm", MAX_COMPONENT_BYTES) {
         let policy = components
@@ -66,7 +68,45 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path) -> Result<Vec<Arc<dyn Ranki
             .map(|policy| Arc::new(policy) as Arc<dyn RankingPolicy>);
         adopt(&mut loaded, plugins_dir, &name, policy.map_err(|error| error.to_string()));
     }
-    Ok(loaded)
+    Ok(Loaded { policies: loaded, folder })
+}
+
+/// What was loaded, and the folder whose scripts are live.
+pub struct Loaded {
+    /// The policies to begin with.
+    pub policies: Vec<Arc<dyn RankingPolicy>>,
+    /// The operator's scripts.
+    pub folder: PolicyFolder,
+}
+
+/// Keeps the gateway's policies in step with the folder for as long as the watch lives. A script of the operator's that
+/// goes gives a shipped one of its name its place back after a restart.
+///
+/// # Errors
+/// The operating system gives no thread.
+pub fn watch(folder: PolicyFolder, gateway: &Arc<Gateway>) -> std::io::Result<FolderWatch> {
+    let gateway = Arc::downgrade(gateway);
+    folder.watch(POLL_INTERVAL, move |change| {
+        let Some(gateway) = gateway.upgrade() else { return };
+        match change {
+            Change::Loaded { policy, .. } => {
+                let policy: Arc<dyn RankingPolicy> = policy;
+                let version = policy.version();
+                tracing::info!(policy = version.id(), policy.digest = version.digest, "policy is live");
+                gateway.put_policy(&policy);
+            }
+            Change::Broken { error, serving } => {
+                let serving = serving.map(|version| version.digest);
+                tracing::error!(%error, serving, "policy not taken; the version before it serves on");
+            }
+            Change::Removed { last, name } => {
+                tracing::info!(policy = name, "policy file removed");
+                if let Some(last) = last {
+                    gateway.remove_policy(&last.id());
+                }
+            }
+        }
+    })
 }
 
 /// Whether a shipped component ranks accounts; others attach elsewhere.

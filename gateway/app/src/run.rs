@@ -7,7 +7,7 @@ use std::time::Duration;
 use gateway_core::ports::{Clock, Ledger, Refresher, SettlementRecord};
 use gateway_core::sign_in::SignIns;
 use gateway_core::{Gateway, POLICY_SETTING, Parts, background};
-use gateway_scheduler::RankingPolicy;
+use gateway_policy_host::FolderWatch;
 use gateway_server::{AppState, CallbackDoor, Metrics};
 use gateway_store::{KeyRing, Store, StoreOptions};
 use gateway_upstream::{BaseUrls, Clients, OAuthIssuer, Providers};
@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Settings;
-use crate::extensions;
+use crate::cli::Note;
+use crate::extensions::{self, Loaded};
 use crate::refresher::{ChildRefresher, InProcessRefresher};
 
 /// After streams were told to end, this long remains for their last events.
@@ -74,6 +75,8 @@ pub struct Running {
     tracker: TaskTracker,
     serving: JoinHandle<Result<(), gateway_server::ServeError>>,
     store: Store,
+    note: Option<Note>,
+    scripts: FolderWatch,
 }
 
 /// Opens the database that the settings name.
@@ -94,7 +97,8 @@ pub async fn start(
     refreshing: Refreshing,
 ) -> Result<Running, StartError> {
     let address = listener.local_addr()?;
-    let (store, policies) = tokio::try_join!(open_store(settings), load_policies(settings))?;
+    let (store, Loaded { policies, folder }) =
+        tokio::try_join!(open_store(settings), load_policies(settings))?;
     let assembled = assemble(settings, &store, policies, clock, refreshing)?;
     let Assembled { gateway, edge, settlements, signals } = assembled;
     choose_policy(&gateway, settings, &store).await?;
@@ -104,8 +108,10 @@ pub async fn start(
     gateway.sync_operator_keys().await?;
     gateway.sync_pin().await?;
     let (to_write, ledger) = settlements;
+    let scripts = extensions::watch(folder, &gateway)?;
     background::start(&gateway, to_write, ledger);
     let Signals { tracker, stopping, drained, deadline } = signals;
+    let note = leave_note(settings, address, &gateway);
     let router = gateway_server::router(edge);
     let serving = spawn(gateway_server::serve(listener, router, stopping.clone()));
     Ok(Running {
@@ -118,6 +124,8 @@ pub async fn start(
         tracker,
         serving,
         store,
+        note,
+        scripts,
     })
 }
 
@@ -141,7 +149,7 @@ struct Signals {
 pub(crate) fn assemble(
     settings: &Settings,
     store: &Store,
-    policies: Vec<Arc<dyn RankingPolicy>>,
+    policies: Vec<Arc<dyn gateway_scheduler::RankingPolicy>>,
     clock: Arc<dyn Clock>,
     refreshing: Refreshing,
 ) -> Result<Assembled, StartError> {
@@ -184,14 +192,19 @@ fn base_urls(settings: &Settings) -> BaseUrls {
     }
 }
 
+/// Commands on this data folder find the gateway by it; without it they work on the database.
+fn leave_note(settings: &Settings, address: SocketAddr, gateway: &Gateway) -> Option<Note> {
+    let key = gateway.lend_operator_key("the command line");
+    let left = Note::leave(&settings.data_dir, address, &key);
+    left.inspect_err(|error| tracing::warn!(%error, "commands will not find this gateway without --url")).ok()
+}
+
 // Not on the tracker: `Running::stop` awaits it by itself.
 fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(task)
 }
 
-async fn load_policies(
-    settings: &Settings,
-) -> Result<Vec<Arc<dyn RankingPolicy>>, StartError> {
+async fn load_policies(settings: &Settings) -> Result<Loaded, StartError> {
     let (policies_dir, plugins_dir) = (settings.policies_dir(), settings.plugins_dir());
     // Compiling a component keeps a core busy for a while.
     let loading = tokio::task::spawn_blocking(move || extensions::load(&policies_dir, &plugins_dir));
@@ -231,6 +244,9 @@ impl Running {
     /// Goes down: takes nothing new, lets streams finish within the grace, then ends them with an error event, and
     /// leaves when everything is written.
     pub async fn stop(mut self) {
+        if let Some(note) = self.note.take() {
+            note.take_away();
+        }
         self.stopping.cancel();
         if tokio::time::timeout(self.grace, &mut self.serving).await.is_err() {
             tracing::warn!(grace_s = self.grace.as_secs(), "streams did not finish in time; ending them");
@@ -239,6 +255,7 @@ impl Running {
                 self.serving.abort();
             }
         }
+        drop(self.scripts);
         self.drained.cancel();
         self.tracker.close();
         if tokio::time::timeout(JOBS_TIME, self.tracker.wait()).await.is_err() {

@@ -92,10 +92,8 @@ pub(crate) struct Live {
     pub(crate) proxies: Arc<[EgressProxy]>,
 }
 
-/// The policies that can be chosen.
-pub struct PolicySet {
-    policies: Vec<Arc<dyn RankingPolicy>>,
-}
+/// The policies that can be chosen; they come and go while requests run.
+pub struct PolicySet(ArcSwap<Vec<Arc<dyn RankingPolicy>>>);
 
 /// No policy has this id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,13 +106,13 @@ pub struct UnknownPolicy {
 impl PolicySet {
     fn new(mut policies: Vec<Arc<dyn RankingPolicy>>) -> Self {
         policies.insert(0, Arc::new(BuiltIn::default()));
-        Self { policies }
+        Self(ArcSwap::from_pointee(policies))
     }
 
     /// All of them, the built-in first.
     #[must_use]
-    pub fn all(&self) -> &[Arc<dyn RankingPolicy>] {
-        &self.policies
+    pub fn all(&self) -> Arc<Vec<Arc<dyn RankingPolicy>>> {
+        self.0.load_full()
     }
 
     /// The policy with this id (`builtin:usage-balanced`, `rhai:…`, `wasm:…`).
@@ -122,17 +120,29 @@ impl PolicySet {
     /// # Errors
     /// There is none.
     pub fn find(&self, id: &str) -> Result<Arc<dyn RankingPolicy>, UnknownPolicy> {
-        self.policies.iter().find(|policy| policy.version().id() == id).cloned().ok_or_else(|| {
-            UnknownPolicy {
-                id: id.to_owned(),
-                known: self
-                    .policies
-                    .iter()
-                    .map(|policy| policy.version().id())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            }
+        let all = self.all();
+        all.iter().find(|policy| policy.version().id() == id).cloned().ok_or_else(|| UnknownPolicy {
+            id: id.to_owned(),
+            known: all.iter().map(|policy| policy.version().id()).collect::<Vec<_>>().join(", "),
         })
+    }
+
+    /// Takes a policy in, in the place of the one with its id.
+    fn put(&self, policy: &Arc<dyn RankingPolicy>) {
+        let id = policy.version().id();
+        self.0.rcu(|all| {
+            let mut next = Vec::clone(all);
+            match next.iter_mut().find(|known| known.version().id() == id) {
+                Some(known) => *known = policy.clone(),
+                None => next.push(policy.clone()),
+            }
+            next
+        });
+    }
+
+    fn remove(&self, id: &str) {
+        self.0
+            .rcu(|all| all.iter().filter(|policy| policy.version().id() != id).cloned().collect::<Vec<_>>());
     }
 }
 
@@ -272,6 +282,23 @@ impl Gateway {
     #[must_use]
     pub const fn policies(&self) -> &PolicySet {
         &self.policies
+    }
+
+    /// Takes in a policy, or another version of a known one. When it is the one that decides, the new version decides from
+    /// the next ranking on; rankings that run finish with the old one.
+    pub fn put_policy(&self, policy: &Arc<dyn RankingPolicy>) {
+        self.policies.put(policy);
+        if self.policy().version().id() == policy.version().id() {
+            self.update_live(|live| live.policy = policy.clone());
+        }
+        self.touch();
+    }
+
+    /// Takes a policy out. When it is the one that decides, it goes on until another is chosen: a file that is gone for a
+    /// moment must not change who serves.
+    pub fn remove_policy(&self, id: &str) {
+        self.policies.remove(id);
+        self.touch();
     }
 
     /// Lets another policy decide from the next ranking on.

@@ -29,6 +29,8 @@ pub struct AccessToken {
     pub refreshed_at: Timestamp,
     /// Which set of tokens it belongs to.
     pub version: CredentialVersion,
+    /// Whether there is a refresh token; without one, trying to renew only ends the account earlier.
+    pub renewable: bool,
 }
 
 /// Why there is no token.
@@ -89,6 +91,7 @@ impl TokenKeeper {
             expires_at: credentials.expires_at,
             refreshed_at: credentials.refreshed_at,
             version,
+            renewable: credentials.refresh_token.is_some(),
         };
         let mut cells = self.cells.lock();
         match cells.get(id) {
@@ -126,7 +129,7 @@ impl TokenKeeper {
         let current = AccessToken::clone(&cell.current.load());
         match current.expires_at {
             Some(end) if end <= now => self.renew(id, current.version).await,
-            Some(end) if end <= now.plus(REFRESH_AHEAD) => {
+            Some(end) if end <= now.plus(REFRESH_AHEAD) && current.renewable => {
                 self.start(id, &cell);
                 Ok(current)
             }
@@ -152,19 +155,25 @@ impl TokenKeeper {
         };
         let current = AccessToken::clone(&cell.current.load());
         match outcome {
-            _ if current.version > refused => Ok(current),
+            // Also when there are newer tokens: they may be somebody else's.
             Some(RefreshOutcome::SignInNeeded { code }) => Err(NoToken::SignInNeeded { code }),
+            _ if current.version > refused => Ok(current),
             Some(RefreshOutcome::Failed { message }) => Err(NoToken::Passing(message)),
             _ => Err(NoToken::Passing("the rotation brought no newer token".to_owned())),
         }
     }
 
-    /// Renews ahead of time, without waiting, when the token ends soon.
-    pub fn renew_if_ending(&self, id: &AccountId, now: Timestamp, ahead: Duration) {
-        let Some(cell) = self.cell(id) else { return };
-        if cell.current.load().expires_at.is_some_and(|end| end <= now.plus(ahead)) {
-            self.start(id, &cell);
+    /// Rotates tokens that are still those of `known`, and waits until that has ended, however it ends: who counts
+    /// rotations must not forget one that is slow. `None` when somebody already did.
+    pub(crate) async fn rotate(&self, id: &AccountId, known: CredentialVersion) -> Option<RefreshOutcome> {
+        let cell = self.cell(id)?;
+        if cell.current.load().version > known {
+            return None;
         }
+        let mut rotation = self.start(id, &cell);
+        let ended = rotation.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        let interrupted = || RefreshOutcome::Failed { message: "the rotation was interrupted".to_owned() };
+        Some(ended.unwrap_or_else(interrupted))
     }
 
     /// Joins the rotation that runs, or starts one on a task of its own: a caller that leaves does not stop it.

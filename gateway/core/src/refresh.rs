@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use gateway_domain::{AccountId, AccountState, CredentialVersion, Credentials, RequestId, SignInReason};
-use gateway_protocol::codex::auth::token_expiry;
+use gateway_domain::{
+    AccountId, AccountState, CredentialVersion, Credentials, RequestId, SignInReason, Timestamp,
+};
+use gateway_protocol::codex::auth::{read_tokens, token_expiry};
 
 use crate::destinations::way;
 use crate::ports::{
-    AccountStore, Claim, ClaimHolder, Clock, IssuedTokens, ProxyStore, RefreshOutcome, StoreError,
-    TokenIssuer, TokenIssuerError, Way,
+    AccountStore, Claim, ClaimHolder, Clock, IssuedTokens, Learned, ProxyStore, RefreshOutcome, SeatFit,
+    StoreError, TokenIssuer, TokenIssuerError, Way,
 };
 
 /// The longest a rotation may take; its claim ends then, whoever held it.
@@ -41,7 +43,11 @@ pub async fn rotate(
         return dead(store, id, version, "no_refresh_token").await;
     };
     match issuer.rotate(refresh_token, way).await {
-        Ok(issued) => finish(store, id, version, next(credentials, issued, clock)).await,
+        Ok(issued) => {
+            let credentials = next(credentials, issued, clock);
+            let learned = learned(&credentials, clock.now());
+            finish(store, id, version, credentials, learned).await
+        }
         Err(TokenIssuerError::Dead { code }) => dead(store, id, version, &code).await,
         Err(TokenIssuerError::Passing(message)) => {
             // Best effort: an unreturned claim ends by itself.
@@ -85,16 +91,32 @@ pub async fn way_of(
     way(&account, &proxies).ok_or_else(|| "its egress proxy is off or gone".to_owned())
 }
 
+/// What tokens tell about their owner.
+fn learned(credentials: &Credentials, now: Timestamp) -> Option<Learned> {
+    let Credentials { access_token, refresh_token, id_token, .. } = credentials.clone();
+    let told = read_tokens(access_token, refresh_token, id_token, now).ok()?;
+    Some(Learned { identity: told.identity, plan: told.plan })
+}
+
+/// The tokens are safe; whether they may be used depends on whose they are.
+fn stored(seat: SeatFit) -> RefreshOutcome {
+    match seat.reason() {
+        None => RefreshOutcome::Refreshed,
+        Some(code) => RefreshOutcome::SignInNeeded { code: code.to_owned() },
+    }
+}
+
 async fn finish(
     store: &dyn AccountStore,
     id: &AccountId,
     version: CredentialVersion,
     credentials: Credentials,
+    learned: Option<Learned>,
 ) -> RefreshOutcome {
     let mut last = String::new();
     for _ in 0..STORE_TRIES {
-        match store.finish_refresh(id, version, credentials.clone()).await {
-            Ok(_) => return RefreshOutcome::Refreshed,
+        match store.finish_refresh(id, version, credentials.clone(), learned.clone()).await {
+            Ok(done) => return stored(done.seat),
             // A newer sign-in was stored meanwhile; it wins.
             Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => {
                 return RefreshOutcome::Elsewhere;
@@ -127,7 +149,7 @@ async fn wait_for_other(
     store: &dyn AccountStore,
     clock: &dyn Clock,
     id: &AccountId,
-    until: gateway_domain::Timestamp,
+    until: Timestamp,
 ) -> RefreshOutcome {
     let before = store.credentials(id).await.map(|(_, version)| version);
     let deadline = tokio::time::Instant::now() + Duration::from_millis(clock.now().millis_until(until));

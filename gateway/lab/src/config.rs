@@ -192,6 +192,8 @@ pub struct LabConfig {
     pub api: LabApi,
     /// Whether the device flow is offered; 404 otherwise.
     pub device_flow: bool,
+    /// How often a device sign-in may be asked about, in seconds; 5 upstream.
+    pub device_interval: u32,
     /// Whether polling a device sign-in faster than its interval (by the lab's clock) is answered `slow_down`.
     pub device_slow_down: bool,
     /// Whether a turn starts with a reasoning item.
@@ -229,6 +231,7 @@ impl LabConfig {
             completed_output: CompletedOutput::Full,
             api: LabApi::default(),
             device_flow: true,
+            device_interval: 5,
             device_slow_down: false,
             reasoning: true,
             rate_limits_event: false,

@@ -11,8 +11,6 @@ use sha2::{Digest as _, Sha256};
 const CODE_LIFE: i64 = 600;
 /// A device code is good for this long, in seconds.
 pub(crate) const DEVICE_LIFE: i64 = 900;
-/// How often a device sign-in may be asked about, in seconds.
-pub(crate) const DEVICE_INTERVAL: i64 = 5;
 /// Sign-ins kept at once; the lab forgets them all beyond it.
 const MAX_PENDING: usize = 4_096;
 /// A verifier may be this short and this long.
@@ -163,8 +161,8 @@ impl SignIns {
         codes
     }
 
-    /// The device asks whether it may.
-    pub(crate) fn poll(&mut self, id: &str, user_code: &str, strict: bool, now: i64) -> DeviceReply {
+    /// The device asks whether it may. `strict` is the interval in seconds that it has to keep, if it has to.
+    pub(crate) fn poll(&mut self, id: &str, user_code: &str, strict: Option<u32>, now: i64) -> DeviceReply {
         let Some(device) = self.devices.get_mut(id).filter(|device| device.user_code == user_code) else {
             return DeviceReply::Unknown;
         };
@@ -172,7 +170,8 @@ impl SignIns {
         if now >= device.expires_at {
             return DeviceReply::Expired;
         }
-        if strict && asked_at.is_some_and(|at| now.saturating_sub(at) < DEVICE_INTERVAL) {
+        let too_soon = |at: i64, interval: u32| now.saturating_sub(at) < i64::from(interval);
+        if asked_at.zip(strict).is_some_and(|(at, interval)| too_soon(at, interval)) {
             return DeviceReply::SlowDown;
         }
         match &device.state {
@@ -248,20 +247,20 @@ mod tests {
         let mut book = SignIns::default();
         let (id, code) = book.begin_device(1, 0);
         assert_eq!(book.waiting(0), std::slice::from_ref(&code));
-        assert_eq!(book.poll(&id, &code, true, 0), DeviceReply::Pending);
-        assert_eq!(book.poll(&id, &code, true, 1), DeviceReply::SlowDown);
-        assert_eq!(book.poll(&id, &code, false, 2), DeviceReply::Pending);
-        assert_eq!(book.poll(&id, "OTHER", false, 2), DeviceReply::Unknown);
+        assert_eq!(book.poll(&id, &code, Some(5), 0), DeviceReply::Pending);
+        assert_eq!(book.poll(&id, &code, Some(5), 1), DeviceReply::SlowDown);
+        assert_eq!(book.poll(&id, &code, None, 2), DeviceReply::Pending);
+        assert_eq!(book.poll(&id, "OTHER", None, 2), DeviceReply::Unknown);
         assert!(!book.confirm_device("OTHER", 0, 2) && book.confirm_device(&code, 1, 2));
         assert!(!book.deny_device(&code, 3), "decided is decided");
-        let DeviceReply::Confirmed { code: traded, verifier } = book.poll(&id, &code, false, 3) else {
+        let DeviceReply::Confirmed { code: traded, verifier } = book.poll(&id, &code, None, 3) else {
             panic!("not confirmed")
         };
         let redirect = "https://issuer/deviceauth/callback";
         assert_eq!(book.trade(&traded, &verifier, redirect, 4), Some(1));
-        assert_eq!(book.poll(&id, &code, false, DEVICE_LIFE), DeviceReply::Expired);
+        assert_eq!(book.poll(&id, &code, None, DEVICE_LIFE), DeviceReply::Expired);
         let (id, code) = book.begin_device(1, 0);
         assert!(book.deny_device(&code, 0));
-        assert_eq!(book.poll(&id, &code, false, 0), DeviceReply::Denied);
+        assert_eq!(book.poll(&id, &code, None, 0), DeviceReply::Denied);
     }
 }

@@ -1,6 +1,7 @@
 //! The members of a JSON object without parsing their values, and a rebuild that copies them byte for byte.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -17,6 +18,9 @@ pub(crate) struct Member<'a> {
 /// the dialects does.
 #[derive(Debug, Default)]
 pub(crate) struct Members<'a>(Vec<Member<'a>>);
+
+/// More members than any real body has; comparing names up to here is cheaper than looking them up.
+const FEW_MEMBERS: usize = 64;
 
 /// Why a text is not a JSON object.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +39,10 @@ impl<'a> Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members(Vec::with_capacity(20));
+                let mut places = HashMap::new();
                 while let Some(Name(name)) = map.next_key()? {
                     let value: &'de RawValue = map.next_value()?;
-                    members.set(name, Cow::Borrowed(value.get()));
+                    members.add(&mut places, name, Cow::Borrowed(value.get()));
                 }
                 Ok(members)
             }
@@ -45,6 +50,23 @@ impl<'a> Members<'a> {
         let mut reader = serde_json::Deserializer::from_slice(text);
         let members = reader.deserialize_map(Collect).and_then(|members| reader.end().map(|()| members));
         members.map_err(|error| NotAnObject(error.to_string()))
+    }
+
+    /// [`Self::set`] for bodies with any number of members: beyond a few, names are looked up, not compared one by one.
+    fn add(&mut self, places: &mut HashMap<Cow<'a, str>, usize>, name: Cow<'a, str>, value: Cow<'a, str>) {
+        if self.0.len() < FEW_MEMBERS {
+            return self.set(name, value);
+        }
+        if places.is_empty() {
+            places.extend(self.0.iter().enumerate().map(|(place, member)| (member.name.clone(), place)));
+        }
+        match places.get(&name).and_then(|place| self.0.get_mut(*place)) {
+            Some(member) => member.value = value,
+            None => {
+                places.insert(name.clone(), self.0.len());
+                self.0.push(Member { name, value });
+            }
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -161,6 +183,18 @@ mod tests {
     fn deep_nesting_neither_recurses_nor_fails() {
         let text = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(Members::read(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn any_number_of_members_is_read_in_one_pass() {
+        let mut text = String::from("{");
+        for nth in 0..200_000 {
+            text.push_str(&format!("\"m{}\":{nth},", nth % 100_000));
+        }
+        text.push_str("\"last\":1}");
+        let members = Members::read(text.as_bytes()).unwrap();
+        assert_eq!(members.iter().count(), 100_001);
+        assert_eq!((members.get("m7"), members.get("m99999")), (Some("100007"), Some("199999")));
     }
 
     #[test]

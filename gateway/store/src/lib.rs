@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod import;
 mod keyring;
+mod learned;
 mod migrations;
 mod naming;
 mod offload;

@@ -70,7 +70,8 @@ async fn rotate_until_killed(folder: &Path) -> ! {
                     tokens(version.0),
                     "the tokens of one version, the number of another"
                 );
-                let new = accounts.finish_refresh(&id, version, tokens(version.0 + 1)).await.unwrap();
+                let new =
+                    accounts.finish_refresh(&id, version, tokens(version.0 + 1), None).await.unwrap().version;
                 writeln!(std::io::stdout().lock(), "{SAID}{}", new.0).unwrap();
             }
         }

@@ -91,8 +91,8 @@ fn every_spelling_of_an_auth_json_is_imported() -> Result<()> {
     let ran = run(folder.path(), &["account", "import", "-"], &[], &newer)?;
     assert!(ran.code == Some(0) && ran.out.contains("was known: its tokens were replaced"), "{ran:?}");
     let list = run(folder.path(), &["account", "list"], &[], "")?;
-    assert_eq!(list.out.lines().count(), 3, "{list:?}");
-    for part in ["ada@example.test", "the second", "edsger@example.test", "plus", "active"] {
+    assert_eq!(list.out.lines().count(), 1 + 3, "{list:?}");
+    for part in ["ada@example.test", "the second", "edsger@example.test", "plus", "healthy"] {
         assert!(list.out.contains(part), "{part}: {list:?}");
     }
     private(&folder.path().join("data"))

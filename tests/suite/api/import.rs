@@ -92,7 +92,7 @@ fn what_is_exported_is_private_and_comes_back() -> Result<()> {
         (&["account", "export"][..], 2, "required"),
         (&["account", "export", "--all", "mine"], 2, "cannot be used with"),
         (&["account", "export", "--all", "--format", "auth-json"], 2, "name one"),
-        (&["account", "export", "nobody"], 1, "there is no account `nobody`"),
+        (&["account", "export", "nobody"], 3, "there is no account `nobody`"),
         (&["account", "import", &file, "--format", "yaml"], 2, "possible values"),
     ] {
         let ran = run(folder.path(), arguments, &[], "")?;

@@ -76,7 +76,8 @@ pub(super) async fn prepare(call: &Call, args: RunArgs) -> anyhow::Result<Comman
     let url = address(call)?;
     is_healthy(&url).await.map_err(|error| match &call.wanted.url {
         Some(_) => anyhow::Error::from(error),
-        None => anyhow::Error::from(error).context("start a gateway with `switchyard serve`, or name one with --url"),
+        None => anyhow::Error::from(error)
+            .context("start a gateway with `switchyard serve`, or name one with --url"),
     })?;
     let key = key(call, &home, &url).await?;
     Ok(command(&args.codex_bin, &args.arguments, &home, &url, &key))
@@ -88,7 +89,9 @@ pub(super) fn become_codex(mut command: Command) -> anyhow::Error {
     let error = command.exec();
     match error.kind() {
         io::ErrorKind::NotFound => {
-            anyhow::anyhow!("`{program}` is not installed; install the Codex CLI, or name it with --codex-bin")
+            anyhow::anyhow!(
+                "`{program}` is not installed; install the Codex CLI, or name it with --codex-bin"
+            )
         }
         _ => anyhow::Error::from(error).context(format!("cannot start `{program}`")),
     }
@@ -168,7 +171,9 @@ async fn key(call: &Call, home: &Path, url: &str) -> anyhow::Result<Secret> {
         return Ok(Secret::from(NO_KEY));
     }
     if call.wanted.key.is_none() {
-        bail!("a client key is needed for {url}: set SWITCHYARD_CLIENT_KEY, or SWITCHYARD_KEY to have one made");
+        bail!(
+            "a client key is needed for {url}: set SWITCHYARD_CLIENT_KEY, or SWITCHYARD_KEY to have one made"
+        );
     }
     let file = home.join(KEY_FILE);
     let made = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<MadeKey>(&text).ok());
@@ -215,7 +220,10 @@ mod tests {
         assert_eq!(provider["env_key"].as_str(), Some(KEY_VARIABLE));
         assert_eq!(provider["wire_api"].as_str(), Some("responses"));
         let variable = |name: &str| {
-            command.get_envs().find(|(found, _)| *found == name).map(|(_, value)| value.and_then(OsStr::to_str))
+            command
+                .get_envs()
+                .find(|(found, _)| *found == name)
+                .map(|(_, value)| value.and_then(OsStr::to_str))
         };
         assert_eq!(variable("CODEX_HOME"), Some(Some("/data/home")));
         assert_eq!(variable(KEY_VARIABLE), Some(Some("sk-sy-client")));

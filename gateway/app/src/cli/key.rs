@@ -99,7 +99,11 @@ async fn create_operator(call: &Call, label: &str, json: bool) -> anyhow::Result
     let made = add_operator_key(&*store.settings(), label, SystemClock.now()).await;
     store.close().await;
     let made = made?;
-    if json { tell_json(&json!({ "key": made.expose(), "label": label.trim() })) } else { told(made.expose()) }
+    if json {
+        tell_json(&json!({ "key": made.expose(), "label": label.trim() }))
+    } else {
+        told(made.expose())
+    }
 }
 
 fn told(key: &str) -> anyhow::Result<()> {
@@ -120,7 +124,8 @@ fn here_only(call: &Call) -> anyhow::Result<()> {
 /// Operator keys are listed where they can be changed.
 async fn list(call: &Call, admin: &Admin, json: bool) -> anyhow::Result<()> {
     let clients: Vec<ClientKeyView> = admin.get("/keys").await.map_err(CallError::told)?;
-    let operators = if call.wanted.url.is_none() { stored_operators(&call.settings).await? } else { Vec::new() };
+    let operators =
+        if call.wanted.url.is_none() { stored_operators(&call.settings).await? } else { Vec::new() };
     if json {
         let operators: Vec<_> = operators
             .iter()
@@ -176,7 +181,9 @@ async fn revoke(call: &Call, admin: &Admin, label: &str, operator: bool) -> anyh
     match revoked {
         Ok(()) => tell(&format!("the operator key `{label}` is revoked")),
         Err(OperatorKeyError::Unknown(_)) => {
-            return Err(NotFound(format!("there is no key labelled `{label}`; see `switchyard key list`")).into());
+            return Err(
+                NotFound(format!("there is no key labelled `{label}`; see `switchyard key list`")).into()
+            );
         }
         Err(error) => return Err(error.into()),
     }

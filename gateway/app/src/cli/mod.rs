@@ -24,6 +24,7 @@ use serde::Serialize;
 use crate::config::{KEYS, Overrides};
 use crate::{Settings, refresher};
 use remote::{CallError, Wanted};
+pub(crate) use running::Note;
 
 /// Threads get this much stack: scripts and components run on them.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
@@ -135,9 +136,9 @@ impl Call {
     fn read(common: &Common, remote: &RemoteArgs) -> anyhow::Result<Self> {
         // The one place that reads the environment, beside `settings`.
         let environment: Vec<(String, String)> = std::env::vars().collect();
-        let mut call =
-            Self { settings: settings(common, None)?, wanted: Wanted::default(), environment };
-        let given = |flag: &Option<String>, name| flag.clone().or_else(|| call.variable(name).map(str::to_owned));
+        let mut call = Self { settings: settings(common, None)?, wanted: Wanted::default(), environment };
+        let given =
+            |flag: &Option<String>, name| flag.clone().or_else(|| call.variable(name).map(str::to_owned));
         let (url, key) = (given(&remote.url, "SWITCHYARD_URL"), given(&remote.key, "SWITCHYARD_KEY"));
         call.wanted = Wanted { url, key: key.map(Secret::new) };
         Ok(call)
@@ -234,8 +235,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 fn settings(common: &Common, listen: Option<String>) -> anyhow::Result<Settings> {
     let of_settings = |name: &str| VARIABLES.iter().all(|(variable, _)| *variable != name);
-    let environment: Vec<(String, String)> =
-        std::env::vars().filter(|(name, _)| of_settings(name)).collect();
+    let environment: Vec<(String, String)> = std::env::vars().filter(|(name, _)| of_settings(name)).collect();
     let overrides = Overrides {
         file: common.config.clone(),
         listen,
@@ -333,8 +333,17 @@ mod tests {
     #[test]
     fn commands_teach_by_example() {
         for path in [
-            "account", "account login", "account import", "account export", "account set", "account add-key",
-            "account use", "status", "run", "key", "completions",
+            "account",
+            "account login",
+            "account import",
+            "account export",
+            "account set",
+            "account add-key",
+            "account use",
+            "status",
+            "run",
+            "key",
+            "completions",
         ] {
             let mut command = &Cli::command();
             for name in path.split(' ') {

@@ -57,7 +57,9 @@ pub(super) enum Place {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     /// `--url` without a key.
-    #[error("an operator key is needed for {url}: make one there with `switchyard key create LABEL --operator` and set SWITCHYARD_KEY")]
+    #[error(
+        "an operator key is needed for {url}: make one there with `switchyard key create LABEL --operator` and set SWITCHYARD_KEY"
+    )]
     NoKey {
         /// The gateway.
         url: String,

@@ -22,14 +22,14 @@ struct Record {
 }
 
 /// The note of a gateway that runs.
-pub(super) struct Note {
+pub(crate) struct Note {
     path: PathBuf,
     text: String,
 }
 
 impl Note {
     /// Leaves the note.
-    pub(super) fn leave(data_dir: &Path, address: SocketAddr, key: &Secret) -> io::Result<Self> {
+    pub(crate) fn leave(data_dir: &Path, address: SocketAddr, key: &Secret) -> io::Result<Self> {
         let record = Record { address: reachable(address), key: key.expose().clone() };
         let (path, text) = (data_dir.join(FILE), serde_json::to_string(&record)?);
         replace_private(&path, text.as_bytes())?;
@@ -37,7 +37,7 @@ impl Note {
     }
 
     /// Takes it away, unless another gateway has put its own there.
-    pub(super) fn take_away(self) {
+    pub(crate) fn take_away(self) {
         if std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
             // One that stays is found to be stale.
             drop(std::fs::remove_file(&self.path));

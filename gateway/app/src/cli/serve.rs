@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{running, tell};
-use crate::{Refreshing, Running, Settings, demo, start};
+use super::tell;
+use crate::{Refreshing, Settings, demo, start};
 
 /// What `serve` takes.
 #[derive(Debug, Args)]
@@ -38,7 +38,6 @@ pub(super) async fn run(mut settings: Settings, args: &ServeArgs) -> anyhow::Res
     let running = start(&settings, listener, Arc::new(SystemClock), Refreshing::InChild).await?;
     let accounts = running.gateway.with_pool(|pool| pool.members().count());
     tracing::info!(address = %running.address, accounts, data_dir = %settings.data_dir.display(), "serving");
-    let note = leave_note(&settings, &running);
     if lab.is_some() {
         tell(&demo_help(running.address));
     } else if accounts == 0 {
@@ -49,20 +48,10 @@ pub(super) async fn run(mut settings: Settings, args: &ServeArgs) -> anyhow::Res
         _ = stop.recv() => {}
     }
     tracing::info!("going down; streams may finish");
-    if let Some(note) = note {
-        note.take_away();
-    }
     running.stop().await;
     lab_stop.cancel();
     tracing::info!("bye");
     Ok(())
-}
-
-/// Commands on this data folder find the gateway by it; without it they work on the database.
-fn leave_note(settings: &Settings, running: &Running) -> Option<running::Note> {
-    let key = running.gateway.lend_operator_key("the command line");
-    let left = running::Note::leave(&settings.data_dir, running.address, &key);
-    left.inspect_err(|error| tracing::warn!(%error, "commands will not find this gateway without --url")).ok()
 }
 
 fn demo_help(address: SocketAddr) -> String {

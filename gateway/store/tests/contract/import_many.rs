@@ -127,7 +127,7 @@ pub async fn tokens_of_many_come_at_once(fixture: Fixture) {
     let expected: Vec<_> = batch.iter().map(|(new, tokens)| (new.id.clone(), tokens.clone())).collect();
     accounts.import_many(batch).await.unwrap();
     let (first, second) = (expected[0].0.clone(), expected[1].0.clone());
-    accounts.finish_refresh(&first, version(1), tokens("rotated")).await.unwrap();
+    accounts.finish_refresh(&first, version(1), tokens("rotated"), None).await.unwrap();
     fixture.execute("UPDATE credentials SET key_id = 'feedface' WHERE version = 2").await;
 
     let mut wanted: Vec<AccountId> = expected.iter().map(|(id, _)| id.clone()).collect();

@@ -81,6 +81,8 @@ cases! {
         a_claim_of_an_older_gateway_is_not_given_back
         burying_marks_the_account_and_ends_the_claim
         a_stale_burial_touches_nothing
+        tokens_that_name_their_owner_fill_in_what_was_not_known
+        tokens_of_a_seat_that_does_not_fit_are_kept_and_the_account_is_set_aside
         new_tokens_revive_what_was_called_dead;
     model:
         the_version_strictly_grows;

@@ -1,11 +1,13 @@
 //! Cases: the rotation of tokens, where a mistake costs an account.
 
 use futures_util::future::join_all;
-use gateway_core::ports::storage::{Claim, StoreError};
-use gateway_domain::{AccountState, SignInReason};
+use gateway_core::ports::storage::{Claim, Finished, Learned, NewAccount, SeatFit, StoreError};
+use gateway_domain::{AccountIdentity, AccountState, SignInReason};
 
 use crate::fixture::Fixture;
-use crate::values::{add, at, busy, claim, claim_as, holder, listed, seat, stored, tokens, version};
+use crate::values::{
+    add, at, busy, claim, claim_as, holder, listed, nameless, seat, stored, tokens, version,
+};
 
 const STALE: StoreError = StoreError::Conflict { what: "the account's tokens" };
 
@@ -61,8 +63,8 @@ pub async fn a_result_is_stored_and_frees_the_claim(fixture: Fixture) {
     fresh.id_token = None;
     fresh.expires_at = None;
     fresh.refreshed_at = at(101);
-    let new = store.accounts().finish_refresh(&id, held, fresh.clone()).await.unwrap();
-    assert_eq!(new, version(2));
+    let new = store.accounts().finish_refresh(&id, held, fresh.clone(), None).await.unwrap();
+    assert_eq!(new, Finished { version: version(2), seat: SeatFit::Fits });
     assert_eq!(stored(&fixture.open().await, &id).await, (fresh, 2), "another process sees all of it");
     assert_eq!(busy(&store, &id, 102).await, None);
 }
@@ -71,12 +73,12 @@ pub async fn a_stale_result_changes_nothing(fixture: Fixture) {
     let store = fixture.open().await;
     let id = add(&store, "work").await;
     let accounts = store.accounts();
-    accounts.finish_refresh(&id, version(1), tokens("second")).await.unwrap();
+    accounts.finish_refresh(&id, version(1), tokens("second"), None).await.unwrap();
     claim(&store, &id, 100, 160).await;
     accounts.set_state(&id, dead()).await.unwrap();
     for replaces in [0, 1, 3, -1, i64::MAX] {
         assert_eq!(
-            accounts.finish_refresh(&id, version(replaces), tokens("stale")).await,
+            accounts.finish_refresh(&id, version(replaces), tokens("stale"), None).await,
             Err(STALE.clone())
         );
     }
@@ -93,7 +95,7 @@ pub async fn a_sign_in_ends_a_claim(fixture: Fixture) {
     accounts.import(new, tokens("first")).await.unwrap();
     let held = claim(&store, &id, 100, 160).await;
     accounts.import(seat("work", "w1", "u1"), tokens("sign-in")).await.unwrap();
-    assert_eq!(accounts.finish_refresh(&id, held, tokens("late")).await, Err(STALE));
+    assert_eq!(accounts.finish_refresh(&id, held, tokens("late"), None).await, Err(STALE));
     assert_eq!(stored(&store, &id).await, (tokens("sign-in"), 2));
     assert_eq!(accounts.bury(&id, held, dead()).await, Err(STALE));
     assert_eq!(
@@ -113,7 +115,7 @@ pub async fn of_two_results_the_first_counts(fixture: Fixture) {
     let ends = [(0, "slow"), (1, "quick")].map(|(number, label): (usize, _)| {
         let (accounts, id) = (stores[number].accounts(), id.clone());
         tokio::spawn(async move {
-            accounts.finish_refresh(&id, slow, tokens(label)).await.map(|new| (new, label))
+            accounts.finish_refresh(&id, slow, tokens(label), None).await.map(|new| (new, label))
         })
     });
     let ends: Vec<_> = join_all(ends).await.into_iter().map(Result::unwrap).collect();
@@ -147,7 +149,7 @@ pub async fn a_late_holder_cannot_give_back_a_newer_claim(fixture: Fixture) {
     assert_eq!(busy(&store, &id, 181).await, None);
     // Whoever has finished holds nothing any more.
     let held = claim_as(&store, &id, "done", 300, 360).await;
-    accounts.finish_refresh(&id, held, tokens("second")).await.unwrap();
+    accounts.finish_refresh(&id, held, tokens("second"), None).await.unwrap();
     claim_as(&store, &id, "next", 310, 370).await;
     accounts.abandon_refresh(&id, &holder("done")).await.unwrap();
     assert_eq!(busy(&store, &id, 320).await, Some(at(370)));
@@ -179,7 +181,7 @@ pub async fn a_stale_burial_touches_nothing(fixture: Fixture) {
     let id = add(&store, "work").await;
     let accounts = store.accounts();
     let old = claim(&store, &id, 100, 160).await;
-    accounts.finish_refresh(&id, old, tokens("second")).await.unwrap();
+    accounts.finish_refresh(&id, old, tokens("second"), None).await.unwrap();
     claim(&store, &id, 200, 260).await;
     for number in [0, 1, 3, i64::MAX] {
         assert_eq!(accounts.bury(&id, version(number), dead()).await, Err(STALE), "{number}");
@@ -195,14 +197,87 @@ pub async fn new_tokens_revive_what_was_called_dead(fixture: Fixture) {
     let accounts = store.accounts();
     // Two spent the same refresh token: one was told that it is used up, the other has its successor.
     accounts.bury(&id, version(1), dead()).await.unwrap();
-    accounts.finish_refresh(&id, version(1), tokens("second")).await.unwrap();
+    accounts.finish_refresh(&id, version(1), tokens("second"), None).await.unwrap();
     assert_eq!(listed(&store, &id).await.account.state, AccountState::Active);
 
     accounts.set_state(&id, AccountState::Paused).await.unwrap();
-    accounts.finish_refresh(&id, version(2), tokens("third")).await.unwrap();
+    accounts.finish_refresh(&id, version(2), tokens("third"), None).await.unwrap();
     assert_eq!(
         listed(&store, &id).await.account.state,
         AccountState::Paused,
         "what the operator set aside stays so"
     );
+}
+
+fn learned(workspace: &str, user: &str) -> Option<Learned> {
+    let identity = AccountIdentity {
+        workspace_id: Some(workspace.to_owned()),
+        user_id: Some(user.to_owned()),
+        email: Some(format!("{user}@elsewhere.example")),
+    };
+    Some(Learned { identity, plan: Some("pro".to_owned()) })
+}
+
+pub async fn tokens_that_name_their_owner_fill_in_what_was_not_known(fixture: Fixture) {
+    let store = fixture.open().await;
+    let accounts = store.accounts();
+    let bare = NewAccount { plan: None, ..nameless("bare") };
+    let id = bare.id.clone();
+    accounts.import(bare, tokens("first")).await.unwrap();
+    let done = accounts.finish_refresh(&id, version(1), tokens("second"), learned("w9", "u9")).await;
+    assert_eq!(done, Ok(Finished { version: version(2), seat: SeatFit::Fits }));
+    let account = listed(&store, &id).await.account;
+    assert_eq!(account.identity, learned("w9", "u9").unwrap().identity);
+    assert_eq!((account.plan.as_deref(), account.state), (Some("pro"), AccountState::Active));
+    // From now on its seat is known: an import of the same person meets it.
+    accounts.import(seat("again", "w9", "u9"), tokens("third")).await.unwrap();
+    assert_eq!(stored(&store, &id).await, (tokens("third"), 3));
+
+    let known = add(&store, "known").await;
+    accounts.finish_refresh(&known, version(1), tokens("x"), learned("other", "known")).await.unwrap();
+    let account = listed(&store, &known).await.account;
+    assert_eq!(account.identity, seat("known", "workspace", "known").identity, "what was known stays");
+    assert_eq!(account.plan.as_deref(), Some("plus"));
+    // A stale result teaches nothing either.
+    let other = nameless("other");
+    let other_id = other.id.clone();
+    accounts.import(other, tokens("first")).await.unwrap();
+    let stale = accounts.finish_refresh(&other_id, version(7), tokens("x"), learned("w7", "u7")).await;
+    assert_eq!(stale, Err(STALE));
+    assert_eq!(listed(&store, &other_id).await.account.identity, AccountIdentity::default());
+}
+
+pub async fn tokens_of_a_seat_that_does_not_fit_are_kept_and_the_account_is_set_aside(fixture: Fixture) {
+    let store = fixture.open().await;
+    let accounts = store.accounts();
+    let first = add(&store, "ann").await;
+    let bare = nameless("bare");
+    let id = bare.id.clone();
+    accounts.import(bare, tokens("bare")).await.unwrap();
+    let aside =
+        |fit: SeatFit| AccountState::SignInNeeded { reason: SignInReason(fit.reason().unwrap().to_owned()) };
+    let done = accounts.finish_refresh(&id, version(1), tokens("second"), learned("workspace", "ann")).await;
+    assert_eq!(done, Ok(Finished { version: version(2), seat: SeatFit::Taken }));
+    assert_eq!(stored(&store, &id).await, (tokens("second"), 2), "no refresh token is lost");
+    assert_eq!(stored(&store, &first).await, (tokens("first"), 1), "the one who had the seat is not touched");
+    let account = listed(&store, &id).await.account;
+    assert_eq!((account.state, account.identity), (aside(SeatFit::Taken), AccountIdentity::default()));
+    assert_eq!(listed(&store, &first).await.account.state, AccountState::Active);
+    // Once the other one is gone, the seat is free.
+    accounts.delete(&first).await.unwrap();
+    let done = accounts.finish_refresh(&id, version(2), tokens("third"), learned("workspace", "ann")).await;
+    assert_eq!(done.unwrap().seat, SeatFit::Fits);
+    let account = listed(&store, &id).await.account;
+    assert_eq!(
+        (account.state, account.identity.seat()),
+        (AccountState::Active, Some("workspace/ann".into()))
+    );
+
+    let known = add(&store, "known").await;
+    let done = accounts.finish_refresh(&known, version(1), tokens("x"), learned("workspace", "else")).await;
+    assert_eq!(done.unwrap().seat, SeatFit::SomebodyElse);
+    assert_eq!(stored(&store, &known).await, (tokens("x"), 2));
+    let account = listed(&store, &known).await.account;
+    assert_eq!(account.state, aside(SeatFit::SomebodyElse));
+    assert_eq!(account.identity, seat("known", "workspace", "known").identity);
 }

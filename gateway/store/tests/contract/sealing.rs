@@ -55,7 +55,7 @@ pub async fn secrets_are_not_in_the_database(fixture: Fixture) {
 pub async fn a_sealed_value_opens_in_its_own_row_only(fixture: Fixture) {
     let store = fixture.open().await;
     let (a, b) = (add(&store, "a").await, add(&store, "b").await);
-    store.accounts().finish_refresh(&a, version(1), tokens("of-a")).await.unwrap();
+    store.accounts().finish_refresh(&a, version(1), tokens("of-a"), None).await.unwrap();
     store.settings().put_setting("one", Secret::from("1")).await.unwrap();
     store.settings().put_setting("two", Secret::from("2")).await.unwrap();
     fixture
@@ -82,7 +82,7 @@ pub async fn an_older_key_still_opens_and_the_active_one_seals(fixture: Fixture)
     let store = fixture.open().await;
     assert_eq!(stored(&store, &a).await.0, tokens("first"));
     assert_eq!(store.settings().setting("policy").await.unwrap(), Some(Secret::from("spread")));
-    store.accounts().finish_refresh(&a, version(1), tokens("second")).await.unwrap();
+    store.accounts().finish_refresh(&a, version(1), tokens("second"), None).await.unwrap();
     store.settings().put_setting("policy", Secret::from("fill")).await.unwrap();
 
     // Without the old key, what was written since still opens.
@@ -146,7 +146,7 @@ pub async fn errors_quote_neither_tokens_nor_addresses(fixture: Fixture) {
     let mut told = vec![
         accounts.import(clash, tokens("hush")).await.unwrap_err(),
         accounts.rename(&other, "work").await.unwrap_err(),
-        accounts.finish_refresh(&id, version(9), tokens("hush")).await.unwrap_err(),
+        accounts.finish_refresh(&id, version(9), tokens("hush"), None).await.unwrap_err(),
         store.client_keys().add_key(key).await.unwrap_err(),
     ];
     fixture.execute("UPDATE credentials SET key_id = 'feedface'").await;
@@ -217,7 +217,7 @@ pub async fn sealing_anew_frees_the_old_key(fixture: Fixture) {
     std::fs::write(fixture.key_file(), format!("{new_line}{old_line}\n")).unwrap();
 
     let store = fixture.open().await;
-    store.accounts().finish_refresh(&ids[0], version(1), tokens("second")).await.unwrap();
+    store.accounts().finish_refresh(&ids[0], version(1), tokens("second"), None).await.unwrap();
     assert_eq!(store.reseal().await.unwrap(), 449 + 450 + 1 + 1);
     assert_eq!(store.reseal().await.unwrap(), 0);
 
@@ -236,7 +236,7 @@ pub async fn sealing_anew_frees_the_old_key(fixture: Fixture) {
 pub async fn sealing_anew_passes_over_what_does_not_open(fixture: Fixture) {
     let store = fixture.open().await;
     let ids = fill(&store).await;
-    store.accounts().finish_refresh(&ids[3], version(1), tokens("second")).await.unwrap();
+    store.accounts().finish_refresh(&ids[3], version(1), tokens("second"), None).await.unwrap();
     let (_, old_line) = replace_key(&fixture);
     let new_line = std::fs::read_to_string(fixture.key_file()).unwrap();
     std::fs::write(fixture.key_file(), format!("{new_line}{old_line}\n")).unwrap();
@@ -261,7 +261,7 @@ pub async fn sealing_anew_beside_rotations_loses_none(fixture: Fixture) {
     let rotating = rotated.clone();
     let rotation = tokio::spawn(async move {
         for id in rotating.iter().rev() {
-            busy.accounts().finish_refresh(id, version(1), tokens("second")).await.unwrap();
+            busy.accounts().finish_refresh(id, version(1), tokens("second"), None).await.unwrap();
         }
     });
     store.reseal().await.unwrap();

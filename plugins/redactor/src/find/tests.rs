@@ -91,3 +91,15 @@ fn every_prefix_passes_the_first_look() {
         assert_eq!(found(&key), [(Kind::Key, key.as_str())]);
     }
 }
+
+#[test]
+#[ignore = "scratch"]
+fn scratch_speed() {
+    let words = "The quick brown fox, aged 42, jumps over the lazy dog; call() it if x < y. ";
+    let text = words.repeat(900);
+    let begun = std::time::Instant::now();
+    for _ in 0..200 {
+        std::hint::black_box(all(std::hint::black_box(&text), &ALL));
+    }
+    println!("{} ns per KiB", begun.elapsed().as_nanos() / 200 / (text.len() as u128 / 1024));
+}

@@ -21,7 +21,7 @@ The key is one line of standard input: what stands on a command line can be read
   pass show openai | switchyard account add-key --kind openai spare priority=-1
   switchyard account add-key --kind openai-compatible local --base-url http://127.0.0.1:11434/v1 --no-key
   switchyard account add-key --kind gateway edge --base-url https://edge.example < client-key.txt")]
-pub(super) struct AddKeyArgs {
+pub(in crate::cli) struct AddKeyArgs {
     /// What the key opens
     #[arg(long, value_parser = ["openai", "openai-compatible", "anthropic", "gateway"])]
     kind: String,
@@ -65,7 +65,10 @@ pub(super) async fn run(admin: &Admin, args: AddKeyArgs) -> anyhow::Result<()> {
         return tell_json(&added);
     }
     let account = &added.account;
-    tell(&format!("added `{}` ({}); try it with `switchyard account test {}`", account.name, account.id, account.id));
+    tell(&format!(
+        "added `{}` ({}); try it with `switchyard account test {}`",
+        account.name, account.id, account.id
+    ));
     Ok(())
 }
 

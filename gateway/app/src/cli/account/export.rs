@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gateway_core::import::{Chosen, export, export_auth_json};
 use gateway_core::ports::{AccountStore, SystemClock};
@@ -10,7 +10,7 @@ use gateway_domain::{AccountId, Secret};
 
 use crate::Settings;
 use crate::cli::private_file::replace_private;
-use crate::cli::{Usage, tell};
+use crate::cli::{NotFound, Usage, tell};
 use crate::run::open_store;
 
 /// What `account export` takes.
@@ -86,7 +86,10 @@ async fn ids(store: &dyn AccountStore, names: &[String]) -> anyhow::Result<Vec<A
     for name in names {
         match find(name) {
             Some(account) => ids.push(account.id.clone()),
-            None => bail!("there is no account `{name}`; see `switchyard account list`"),
+            None => {
+                let message = format!("there is no account `{name}`; see `switchyard account list`");
+                return Err(NotFound(message).into());
+            }
         }
     }
     Ok(ids)

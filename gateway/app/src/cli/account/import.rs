@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use gateway_core::import::{
-    Format, ImportItem, ImportOptions, ImportOutcome, ImportRow, OlderTokens, import, preview, read,
-};
+use gateway_api::{ImportReport, ImportRowOutcome, ImportRowView};
+use gateway_core::import::{Format, ImportItem, ImportOptions, OlderTokens, import, preview, read};
 use gateway_core::ports::{Clock, SystemClock};
 
+use super::import_elsewhere;
 use super::sources::{Source, sources};
 use crate::Settings;
-use crate::cli::tell;
+use crate::cli::text::{self, or_dash, plain};
+use crate::cli::{Call, tell, tell_json};
 use crate::run::open_store;
 
 /// What `account import` takes.
@@ -28,19 +29,19 @@ home folder of codexlb. Accounts are recognised by workspace and user: what is k
 Ends with status 0 when every account is in the pool, and 1 when one could not be taken.")]
 pub(in crate::cli) struct ImportArgs {
     /// A file, a folder, or `-` for standard input
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// What to call it [default: its name in the file, or its e-mail address]
     #[arg(long)]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Only say what would happen
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// What the file is
     #[arg(long, default_value = "auto", value_parser = formats())]
-    format: Format,
+    pub(super) format: Format,
     /// Also take tokens that are older than those stored
     #[arg(long)]
-    replace: bool,
+    pub(super) replace: bool,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -52,9 +53,30 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 }
 
 /// Carries the command out.
-pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> anyhow::Result<()> {
+pub(super) async fn run(call: &Call, args: &ImportArgs) -> anyhow::Result<()> {
     let cannot = || format!("cannot import {}", args.path.display());
-    let items = items(args).with_context(cannot)?;
+    let report = match &call.wanted.url {
+        Some(_) => import_elsewhere::import(call, args).await,
+        None => here(&call.settings, args).await,
+    };
+    let report = report.with_context(cannot)?;
+    if args.json {
+        tell_json(&report)?;
+    } else if let ([row], false) = (report.rows.as_slice(), args.dry_run) {
+        return one(row).with_context(cannot);
+    } else {
+        table(&report).lines().for_each(tell);
+    }
+    let bad = report.rows.iter().filter(|row| !is_good(row.outcome)).count();
+    if bad > 0 {
+        bail!("{bad} of {} were not taken", report.rows.len());
+    }
+    Ok(())
+}
+
+/// Into the database of this machine; a running gateway notices within seconds.
+async fn here(settings: &Settings, args: &ImportArgs) -> anyhow::Result<ImportReport> {
+    let items = items(args)?;
     let older = if args.replace { OlderTokens::Take } else { OlderTokens::Skip };
     let options = ImportOptions { name: args.name.clone(), older };
     let store = open_store(settings).await?;
@@ -64,19 +86,11 @@ pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> anyhow::Resul
         false => import(&*accounts, &SystemClock, items, &options).await,
     };
     store.close().await;
-    let rows = rows.with_context(cannot)?;
-    if args.json {
-        tell(&serde_json::to_string_pretty(&gateway_server::import_report(args.dry_run, &rows))?);
-    } else if let ([row], false) = (rows.as_slice(), args.dry_run) {
-        return one(row).with_context(cannot);
-    } else {
-        table(args.dry_run, &rows).lines().for_each(tell);
-    }
-    let bad = rows.iter().filter(|row| !row.outcome.is_good()).count();
-    if bad > 0 {
-        bail!("{bad} of {} were not taken", rows.len());
-    }
-    Ok(())
+    Ok(gateway_server::import_report(args.dry_run, &rows?))
+}
+
+const fn is_good(outcome: ImportRowOutcome) -> bool {
+    matches!(outcome, ImportRowOutcome::Added | ImportRowOutcome::Updated | ImportRowOutcome::Duplicate)
 }
 
 /// Everything that the path holds. Of a folder, a file that cannot be read is one bad entry.
@@ -98,90 +112,94 @@ fn items(args: &ImportArgs) -> anyhow::Result<Vec<ImportItem>> {
 }
 
 /// One account is told in a sentence.
-fn one(row: &ImportRow) -> anyhow::Result<()> {
-    let name = row.name.as_deref().unwrap_or_default();
-    let id = row.account.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
-    match &row.outcome {
-        ImportOutcome::Added => tell(&format!("added `{name}`{id}")),
-        ImportOutcome::Updated => tell(&format!("`{name}`{id} was known: its tokens were replaced")),
-        ImportOutcome::Duplicate { .. } => tell(&format!("`{name}`{id} has these tokens already")),
-        ImportOutcome::Skipped { reason } | ImportOutcome::Failed { reason } => {
-            bail!("{}: {reason}", row.place)
+fn one(row: &ImportRowView) -> anyhow::Result<()> {
+    let name = plain(row.name.as_deref().unwrap_or_default());
+    let id = row.account_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+    match row.outcome {
+        ImportRowOutcome::Added => tell(&format!("added `{name}`{id}")),
+        ImportRowOutcome::Updated => tell(&format!("`{name}`{id} was known: its tokens were replaced")),
+        ImportRowOutcome::Duplicate => tell(&format!("`{name}`{id} has these tokens already")),
+        ImportRowOutcome::Skipped | ImportRowOutcome::Failed => {
+            bail!("{}: {}", row.place, row.detail.as_deref().unwrap_or("not taken"))
         }
     }
     Ok(())
 }
 
 /// One line for each entry, and their count.
-fn table(dry_run: bool, rows: &[ImportRow]) -> String {
-    let head = [if dry_run { "WOULD BE" } else { "OUTCOME" }, "NAME", "KIND", "PLAN", "PLACE", "DETAIL"];
-    let cells: Vec<[String; 6]> =
-        std::iter::once(head.map(str::to_owned)).chain(rows.iter().map(cells)).collect();
-    let mut widths = [0; 6];
-    for row in &cells {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut out = String::new();
-    for row in &cells {
-        let padded: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        out.push_str(padded.join("  ").trim_end());
-        out.push('\n');
-    }
-    let count =
-        |wanted: &str| cells.iter().filter(|row| row.first().is_some_and(|word| word == wanted)).count();
-    let words = ["added", "updated", "duplicate", "skipped", "failed"].map(|word| (count(word), word));
-    let counts: Vec<String> =
-        words.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-    out.push_str(&counts.join(", "));
-    out
+fn table(report: &ImportReport) -> String {
+    let first = if report.dry_run { "WOULD BE" } else { "OUTCOME" };
+    let head = [first, "NAME", "KIND", "PLAN", "PLACE", "DETAIL"].map(str::to_owned).to_vec();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(report.rows.iter().map(cells)).collect();
+    let all = [
+        ImportRowOutcome::Added,
+        ImportRowOutcome::Updated,
+        ImportRowOutcome::Duplicate,
+        ImportRowOutcome::Skipped,
+        ImportRowOutcome::Failed,
+    ];
+    let count = |outcome| report.rows.iter().filter(|row| row.outcome == outcome).count();
+    let counts: Vec<String> = all
+        .into_iter()
+        .map(|outcome| (count(outcome), word(outcome)))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    format!("{}\n{}", text::table(&rows), counts.join(", "))
 }
 
-fn cells(row: &ImportRow) -> [String; 6] {
-    let (outcome, detail) = match &row.outcome {
-        ImportOutcome::Added => ("added", String::new()),
-        ImportOutcome::Updated => ("updated", String::new()),
-        ImportOutcome::Duplicate { of } => ("duplicate", format!("the same as {of}")),
-        ImportOutcome::Skipped { reason } => ("skipped", reason.clone()),
-        ImportOutcome::Failed { reason } => ("failed", reason.clone()),
-    };
-    [
-        outcome.to_owned(),
-        row.name.clone().unwrap_or_else(|| "-".to_owned()),
-        row.kind.map_or("-", |kind| kind.as_str()).to_owned(),
-        row.plan.clone().unwrap_or_else(|| "-".to_owned()),
-        row.place.to_string(),
-        detail,
+const fn word(outcome: ImportRowOutcome) -> &'static str {
+    match outcome {
+        ImportRowOutcome::Added => "added",
+        ImportRowOutcome::Updated => "updated",
+        ImportRowOutcome::Duplicate => "duplicate",
+        ImportRowOutcome::Skipped => "skipped",
+        ImportRowOutcome::Failed => "failed",
+    }
+}
+
+fn cells(row: &ImportRowView) -> Vec<String> {
+    vec![
+        word(row.outcome).to_owned(),
+        or_dash(row.name.as_deref()),
+        or_dash(row.kind.as_deref()),
+        or_dash(row.plan.as_deref()),
+        row.place.clone(),
+        row.detail.clone().unwrap_or_default(),
     ]
 }
 
 #[cfg(test)]
 mod tests {
-    use gateway_core::import::{At, Place, SeatStatus};
-    use gateway_domain::AccountKind;
+    use gateway_api::ImportSeat;
 
     use super::*;
 
-    fn row(entry: usize, name: Option<&str>, outcome: ImportOutcome) -> ImportRow {
-        ImportRow {
-            place: Place { source: None, at: At::Entry(entry) },
+    fn row(
+        entry: usize,
+        name: Option<&str>,
+        outcome: ImportRowOutcome,
+        detail: Option<&str>,
+    ) -> ImportRowView {
+        ImportRowView {
+            place: format!("entry {entry}"),
             name: name.map(str::to_owned),
-            kind: name.map(|_| AccountKind::Codex),
+            kind: name.map(|_| "codex".to_owned()),
             plan: None,
-            seat: SeatStatus::New,
+            seat: ImportSeat::New,
             outcome,
-            account: None,
+            detail: detail.map(str::to_owned),
+            account_id: None,
         }
     }
 
     #[test]
     fn the_table_is_aligned_and_counted() {
-        let rows = [
-            row(1, Some("ada"), ImportOutcome::Added),
-            row(2, Some("grace@example.test"), ImportOutcome::Duplicate { of: "entry 1".into() }),
-            row(3, None, ImportOutcome::Skipped { reason: "no token found".into() }),
+        let same = Some("the same as entry 1");
+        let rows = vec![
+            row(1, Some("ada"), ImportRowOutcome::Added, None),
+            row(2, Some("grace@example.test"), ImportRowOutcome::Duplicate, same),
+            row(3, None, ImportRowOutcome::Skipped, Some("no token found")),
         ];
         let expect = "\
 OUTCOME    NAME                KIND   PLAN  PLACE    DETAIL
@@ -189,7 +207,9 @@ added      ada                 codex  -     entry 1
 duplicate  grace@example.test  codex  -     entry 2  the same as entry 1
 skipped    -                   -      -     entry 3  no token found
 1 added, 1 duplicate, 1 skipped";
-        assert_eq!(table(false, &rows), expect);
-        assert!(table(true, &rows).starts_with("WOULD BE"));
+        let mut report = ImportReport { dry_run: false, rows };
+        assert_eq!(table(&report), expect);
+        report.dry_run = true;
+        assert!(table(&report).starts_with("WOULD BE"));
     }
 }

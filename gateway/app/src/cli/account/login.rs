@@ -30,7 +30,7 @@ page that does not load: copy its address and paste it here. Or use --device, wh
   switchyard account login work --open         # opens the browser
   switchyard account login --device
   switchyard account login --account work      # sign a known account in again")]
-pub(super) struct LoginArgs {
+pub(in crate::cli) struct LoginArgs {
     /// What to call a new account [default: its e-mail address]
     #[arg(conflicts_with = "account")]
     name: Option<String>,
@@ -79,7 +79,8 @@ pub(super) async fn run(admin: &Admin, args: LoginArgs) -> anyhow::Result<()> {
 }
 
 fn what_to_do(url: &str, code: Option<&str>, begun: &SignInView, place: &Place) -> Vec<String> {
-    let mut lines = vec!["Open this address and sign in:".to_owned(), String::new(), format!("  {url}"), String::new()];
+    let mut lines =
+        vec!["Open this address and sign in:".to_owned(), String::new(), format!("  {url}"), String::new()];
     match (code, begun.comes_back, place) {
         (Some(code), ..) => lines.push(format!("and type this code: {code}")),
         (None, true, Place::Here { .. } | Place::Database) => lines.push(
@@ -167,8 +168,12 @@ fn tell_end(ended: &SignInView, json: bool) -> anyhow::Result<()> {
 /// Opens the browser; where there is none, the address is on the screen already.
 fn open(url: &str) {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let started =
-        Command::new(opener).arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let started = Command::new(opener)
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
     if started.is_err() {
         tell_note("no browser could be opened; open the address yourself");
     }
@@ -181,7 +186,7 @@ mod tests {
     fn begun(method: SignInMethod, comes_back: bool) -> SignInView {
         let stage = SignInStage::Waiting { url: "https://issuer.example/x".into(), user_code: None };
         let id = "flow_1".to_owned();
-        SignInView { id, method, account: None, stage, comes_back, begun_at: 0, expires_at: 1 }
+        SignInView { id, method, renews: None, stage, comes_back, begun_at: 0, expires_at: 1 }
     }
 
     #[test]

@@ -19,7 +19,7 @@ const AT_ONCE: usize = 8;
 
 /// What commands for one account take.
 #[derive(Debug, Args)]
-pub(super) struct OneArgs {
+pub(in crate::cli) struct OneArgs {
     /// Its name, id or e-mail address
     name: String,
     /// Answer as JSON
@@ -29,7 +29,7 @@ pub(super) struct OneArgs {
 
 /// What commands for several accounts take.
 #[derive(Debug, Args)]
-pub(super) struct ManyArgs {
+pub(in crate::cli) struct ManyArgs {
     #[command(flatten)]
     chosen: Chosen,
     /// Answer as JSON: one object for one NAME, a list otherwise
@@ -39,7 +39,7 @@ pub(super) struct ManyArgs {
 
 /// What `account rename` takes.
 #[derive(Debug, Args)]
-pub(super) struct RenameArgs {
+pub(in crate::cli) struct RenameArgs {
     /// Its name, id or e-mail address
     name: String,
     /// What to call it
@@ -51,7 +51,7 @@ pub(super) struct RenameArgs {
 
 /// What `account unpin` takes.
 #[derive(Debug, Args)]
-pub(super) struct UnpinArgs {
+pub(in crate::cli) struct UnpinArgs {
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -59,7 +59,7 @@ pub(super) struct UnpinArgs {
 
 /// What `account remove` takes.
 #[derive(Debug, Args)]
-pub(super) struct RemoveArgs {
+pub(in crate::cli) struct RemoveArgs {
     /// Accounts, by name, id or e-mail address
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,

@@ -1,12 +1,13 @@
 //! `switchyard account …`: what there is to say about accounts, and which file carries it out.
 //!
-//! Import, export and `use --cli` work on the database and on files of this machine; everything else speaks the admin
-//! API, to whichever gateway is meant.
+//! Export and `use --cli` work on the database and on files of this machine; everything else speaks the admin API, to
+//! whichever gateway is meant.
 
 mod add_key;
 mod choose;
 mod export;
 mod import;
+mod import_elsewhere;
 mod login;
 mod manage;
 mod patch;
@@ -35,7 +36,7 @@ on the data folder; when none runs it works on the database, and a gateway notic
   switchyard account list --json --url https://gateway.example   # with SWITCHYARD_KEY
 
 Ends with status 0 when it is done, 1 when it failed, 2 when it was called wrongly, 3 when there is no such account.")]
-pub(super) struct AccountArgs {
+pub(in crate::cli) struct AccountArgs {
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
     #[command(subcommand)]
@@ -86,10 +87,7 @@ pub(super) enum AccountCommand {
 /// Carries a command out.
 pub(super) async fn run(call: &Call, command: AccountCommand) -> anyhow::Result<()> {
     match command {
-        AccountCommand::Import(args) => {
-            not_elsewhere(call, "account import reads files into the database")?;
-            import::run(&call.settings, &args).await
-        }
+        AccountCommand::Import(args) => import::run(call, &args).await,
         AccountCommand::Export(args) => {
             not_elsewhere(call, "tokens leave a gateway on its own machine only")?;
             export::run(&call.settings, &args).await

@@ -4,9 +4,7 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
-use gateway_api::{
-    AccountDetail, AccountPatch, AccountSettingsPatch, EgressView, PreferenceView, ProxyView,
-};
+use gateway_api::{AccountDetail, AccountPatch, AccountSettingsPatch, EgressView, PreferenceView, ProxyView};
 use http::Method;
 
 use super::choose::{self, Keys, pick};
@@ -42,7 +40,7 @@ Fields, and what they take (`none` or nothing empties them):
 
   switchyard account set ada weight=2 priority=1 groups=eu,work
   switchyard account set ada max-concurrency=none header.x-secret=@token.txt")]
-pub(super) struct SetArgs {
+pub(in crate::cli) struct SetArgs {
     /// Its name, id or e-mail address
     name: String,
     /// What to change
@@ -84,8 +82,7 @@ pub(super) async fn read(admin: &Admin, fields: &[String]) -> anyhow::Result<Acc
 }
 
 fn put(patch: &mut AccountSettingsPatch, field: &str) -> Result<(), String> {
-    let (name, value) =
-        field.split_once('=').ok_or_else(|| format!("`{field}` is no FIELD=VALUE"))?;
+    let (name, value) = field.split_once('=').ok_or_else(|| format!("`{field}` is no FIELD=VALUE"))?;
     let given = Some(value).filter(|value| !value.is_empty() && *value != NONE);
     match name {
         "notes" => patch.notes = Some(given.unwrap_or_default().to_owned()),
@@ -105,7 +102,8 @@ fn put(patch: &mut AccountSettingsPatch, field: &str) -> Result<(), String> {
         "egress" => patch.egress = Some(egress(value)),
         _ => {
             let header = name.strip_prefix(HEADER).filter(|header| !header.is_empty());
-            let header = header.ok_or_else(|| format!("there is no field `{name}`; see `account set --help`"))?;
+            let header =
+                header.ok_or_else(|| format!("there is no field `{name}`; see `account set --help`"))?;
             patch.headers.insert(header.to_owned(), header_value(value)?);
         }
     }

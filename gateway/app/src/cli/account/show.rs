@@ -10,7 +10,7 @@ use crate::cli::{tell, tell_json};
 
 /// What `account list` takes.
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
+pub(in crate::cli) struct ListArgs {
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -18,7 +18,7 @@ pub(super) struct ListArgs {
 
 /// What `account show` takes.
 #[derive(Debug, Args)]
-pub(super) struct ShowArgs {
+pub(in crate::cli) struct ShowArgs {
     /// Its name, id or e-mail address
     name: String,
     /// Answer as JSON
@@ -33,7 +33,9 @@ pub(super) async fn list(admin: &Admin, args: &ListArgs) -> anyhow::Result<()> {
         return tell_json(&accounts);
     }
     if accounts.is_empty() {
-        tell("no account yet; add one with `switchyard account login` or `switchyard account import ~/.codex/auth.json`");
+        tell(
+            "no account yet; add one with `switchyard account login` or `switchyard account import ~/.codex/auth.json`",
+        );
         return Ok(());
     }
     let head = ["ID", "NAME", "KIND", "PLAN", "STATE", "GROUPS"].map(str::to_owned).to_vec();

@@ -39,7 +39,7 @@ the gateway instead, without any real token in its hands, see `switchyard run`.
   switchyard account use work --cli
   switchyard account use work --cli --codex-home /srv/codex
   switchyard account use --cli --repair        # the file is broken, stale or somebody else's: write it again")]
-pub(super) struct UseArgs {
+pub(in crate::cli) struct UseArgs {
     /// Its name, id or e-mail address [default with --repair: the account that shares the file]
     #[arg(required_unless_present = "repair")]
     name: Option<String>,
@@ -88,7 +88,9 @@ pub(super) async fn run(call: &Call, args: &UseArgs) -> anyhow::Result<()> {
     }
     match done {
         Done::Unchanged => tell(&format!("{} holds the newest tokens of `{}`", file.display(), account.name)),
-        Done::Written { .. } => tell(&format!("the Codex CLI of {} is signed in as `{}`", home.display(), account.name)),
+        Done::Written { .. } => {
+            tell(&format!("the Codex CLI of {} is signed in as `{}`", home.display(), account.name))
+        }
     }
     if let Some(backup) = backup {
         tell(&format!("what was there before is in {backup}"));
@@ -108,18 +110,22 @@ fn home(call: &Call, args: &UseArgs) -> anyhow::Result<PathBuf> {
     Ok(home)
 }
 
-async fn hand_over(
-    store: &dyn AccountStore,
-    file: &Path,
-    args: &UseArgs,
-) -> anyhow::Result<(Account, Done)> {
+async fn hand_over(store: &dyn AccountStore, file: &Path, args: &UseArgs) -> anyhow::Result<(Account, Done)> {
     let accounts: Vec<Account> = store.list().await?.into_iter().map(|one| one.account).collect();
     let account = wanted(&accounts, file, args.name.as_deref())?;
     if account.kind != AccountKind::Codex {
-        return Err(WrongUse(format!("`{}` is opened by a key; the Codex CLI signs in with ChatGPT", account.name)).into());
+        return Err(WrongUse(format!(
+            "`{}` is opened by a key; the Codex CLI signs in with ChatGPT",
+            account.name
+        ))
+        .into());
     }
     if let AccountState::SignInNeeded { .. } = account.state {
-        bail!("`{}` must be signed in again first: switchyard account login --account {}", account.name, account.id);
+        bail!(
+            "`{}` must be signed in again first: switchyard account login --account {}",
+            account.name,
+            account.id
+        );
     }
     let found = what_is_there(store, file).await?;
     // Noted before the file is written: from then on the CLI may renew the tokens.
@@ -129,7 +135,9 @@ async fn hand_over(
     }
     let text = export_auth_json(store, &account.id).await?;
     let backup = found.keep_aside(file, SystemClock.now())?;
-    replace(file, text.expose().as_bytes()).await.with_context(|| format!("cannot write {}", file.display()))?;
+    replace(file, text.expose().as_bytes())
+        .await
+        .with_context(|| format!("cannot write {}", file.display()))?;
     Ok((account.clone(), Done::Written { backup }))
 }
 

@@ -123,7 +123,10 @@ pub(super) fn status(overview: &Overview, children: &[AccountDetail], own_home: 
         selection_reason: reason(overview).to_owned(),
         accounts: accounts.iter().map(|one| account(one, one.id == serving, overview)).collect(),
         additional_limits: Vec::new(),
-        child_proxies: children.iter().map(|one| gateway(one, one.account.id == serving, overview.now)).collect(),
+        child_proxies: children
+            .iter()
+            .map(|one| gateway(one, one.account.id == serving, overview.now))
+            .collect(),
         selected_account_id: serving,
     }
 }

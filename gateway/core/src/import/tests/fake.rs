@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::ports::{
-    AccountStore, Claim, ClaimHolder, Clock, Imported, NewAccount, StoreError, StoredAccount,
+    AccountStore, Claim, ClaimHolder, Clock, Finished, Imported, Learned, NewAccount, StoreError, StoredAccount,
     StoredCredentials,
 };
 
@@ -197,7 +197,8 @@ impl AccountStore for FakeStore {
         _: &AccountId,
         _: CredentialVersion,
         _: Credentials,
-    ) -> BoxFuture<'_, Result<CredentialVersion, StoreError>> {
+        _: Option<Learned>,
+    ) -> BoxFuture<'_, Result<Finished, StoreError>> {
         unused()
     }
 

@@ -1,0 +1,237 @@
+//! Egress proxies: what is told to leave through one does so or not at all.
+
+use anyhow::{Context, Result, ensure};
+use gateway_lab::proxy::{LabProxy, ProxyKind};
+use gateway_lab::{OPENAI_KEY, Route};
+use reqwest::Method;
+use serde_json::{Value, json};
+use switchyard_tests::{Admin, Answer, InProcess, events_of, turn};
+use tokio_util::sync::CancellationToken;
+
+use super::{completed, lab};
+
+/// A gateway without accounts, so that nothing leaves before its way is set.
+struct World {
+    gateway: InProcess,
+    admin: Admin,
+    stop: CancellationToken,
+}
+
+impl World {
+    async fn new() -> Result<Self> {
+        let gateway = InProcess::start_empty(lab(2), |_| {}).await?;
+        let admin = Admin::set_up(&gateway.http, &gateway.url).await?;
+        Ok(Self { gateway, admin, stop: CancellationToken::new() })
+    }
+
+    async fn proxy(&self, kind: ProxyKind) -> Result<LabProxy> {
+        Ok(LabProxy::start(kind, Some(("me", "hunter2")), self.stop.clone()).await?)
+    }
+
+    /// Makes a proxy known; returns its id.
+    async fn add_proxy(&self, url: &str, groups: &Value) -> Result<String> {
+        let body = json!({ "name": "way out", "url": url, "groups": groups });
+        let added = self.admin.expect(201, Method::POST, "/proxies", Some(&body)).await?;
+        ensure!(!added.to_string().contains("hunter2"), "the password is never shown: {added}");
+        Ok(added["id"].as_str().context("no id")?.to_owned())
+    }
+
+    /// An account with a key that leaves that way.
+    async fn add_account(&self, name: &str, settings: Value) -> Result<String> {
+        self.admin.add_key("openai", name, OPENAI_KEY, settings).await
+    }
+
+    async fn ask(&self) -> Result<Answer> {
+        self.gateway.ask(&turn("hello")).await
+    }
+
+    /// Turns that reached the lab.
+    fn turns(&self) -> usize {
+        self.gateway.lab.requests().iter().filter(|seen| seen.route == Route::ApiResponses).count()
+    }
+
+    async fn stop(self) -> Result<()> {
+        self.stop.cancel();
+        self.gateway.stop().await
+    }
+}
+
+fn through(proxy: &str) -> Value {
+    json!({ "egress": { "via": "proxy", "proxy": proxy } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_of_an_account_leaves_through_its_proxy_with_its_credentials() -> Result<()> {
+    for kind in [ProxyKind::Http, ProxyKind::Socks5] {
+        let world = World::new().await?;
+        let proxy = world.proxy(kind).await?;
+        let id = world.add_proxy(&proxy.url(), &json!([])).await?;
+        let account = world.add_account("one", through(&id)).await?;
+        let answer = world.ask().await?;
+        ensure!(answer.status == 200, "{kind:?}: {}", answer.text());
+        completed(&events_of(&answer.text())?)?;
+        world.admin.expect(200, Method::POST, &format!("/accounts/{account}/test"), None).await?;
+        let lab = &world.gateway.lab;
+        assert!(proxy.passed() > 0 && proxy.refused() == 0, "{kind:?}");
+        assert_eq!(lab.connections_accepted(), proxy.passed(), "{kind:?}: nothing went around it");
+        let names = lab.requests();
+        let names = names.iter().flat_map(|seen| seen.headers.keys());
+        assert_eq!(names.filter(|name| name.as_str().starts_with("proxy-")).count(), 0, "{kind:?}");
+        let shown = world.admin.get("/proxies").await?;
+        assert_eq!((&shown[0]["accounts"], &shown[0]["enabled"]), (&json!(1), &json!(true)));
+        assert!(!shown.to_string().contains("hunter2") && !shown.to_string().contains("me:"), "{shown}");
+        world.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_whose_proxy_does_not_work_is_skipped_and_never_sent_straight() -> Result<()> {
+    for kind in [ProxyKind::Http, ProxyKind::Socks5] {
+        for trouble in ["down", "wrong password", "refuses", "off", "deleted"] {
+            let world = World::new().await?;
+            let proxy = world.proxy(kind).await?;
+            let url = if trouble == "wrong password" { proxy.url_as("me", "wrong") } else { proxy.url() };
+            let id = world.add_proxy(&url, &json!([])).await?;
+            match trouble {
+                "down" => proxy.set_down(true),
+                "refuses" => proxy.refuse_targets(true),
+                "off" => {
+                    let off = json!({ "enabled": false });
+                    world.admin.expect(200, Method::PATCH, &format!("/proxies/{id}"), Some(&off)).await?;
+                }
+                _ => {}
+            }
+            let mut settings = through(&id);
+            settings["priority"] = json!(10);
+            world.add_account("proxied", settings).await?;
+            if trouble == "deleted" {
+                world.admin.expect(204, Method::DELETE, &format!("/proxies/{id}"), None).await?;
+            }
+            let case = format!("{kind:?} {trouble}");
+            let answer = world.ask().await?;
+            assert!(matches!(answer.status, 502 | 503), "{case}: {} {}", answer.status, answer.text());
+            answer.error().context(case.clone())?;
+            assert!(!answer.text().contains("hunter2"), "{case}");
+            assert_eq!(world.gateway.lab.connections_accepted(), 0, "{case}: nothing reached the upstream");
+
+            // Another account serves as if nothing were wrong.
+            world.add_account("straight", json!({ "egress": { "via": "direct" } })).await?;
+            let answer = world.ask().await?;
+            assert_eq!(answer.status, 200, "{case}: {}", answer.text());
+            let decision = world.gateway.decision(&answer.headers)?;
+            let last = decision.attempts.last().context("no try")?;
+            assert_eq!(&*last.account_name, "straight", "{case}");
+            assert_eq!(world.turns(), 1, "{case}");
+            world.stop().await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_comes_back_is_used_again() -> Result<()> {
+    let world = World::new().await?;
+    let proxy = world.proxy(ProxyKind::Http).await?;
+    let id = world.add_proxy(&proxy.url(), &json!([])).await?;
+    world.add_account("one", through(&id)).await?;
+    proxy.set_down(true);
+    assert_eq!(world.ask().await?.status, 502);
+    proxy.set_down(false);
+    // The way was down, not the account: nothing has to be waited for.
+    assert_eq!(world.ask().await?.status, 200);
+    assert_eq!(world.gateway.lab.connections_accepted(), proxy.passed());
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_has_a_proxy_of_its_own() -> Result<()> {
+    let world = World::new().await?;
+    let (eu, us) = (world.proxy(ProxyKind::Http).await?, world.proxy(ProxyKind::Socks5).await?);
+    let of_eu = world.add_proxy(&eu.url(), &json!(["eu"])).await?;
+    world.add_proxy(&us.url(), &json!(["us"])).await?;
+    let account = world.add_account("one", json!({ "groups": ["eu"] })).await?;
+    let ask = async |case: &str| -> Result<(u64, u64)> {
+        let before = (eu.passed(), us.passed());
+        // The proxies' connections are kept; a changed way must not use an old one.
+        let answer = world.ask().await?;
+        ensure!(answer.status == 200, "{case}: {}", answer.text());
+        Ok((eu.passed() - before.0, us.passed() - before.1))
+    };
+    let set = async |settings: Value| {
+        world.admin.patch_account(&account, &json!({ "settings": settings })).await
+    };
+    assert_eq!(ask("through its group's").await?, (1, 0));
+    set(json!({ "groups": ["us"] })).await?;
+    assert_eq!(ask("the other group's").await?, (0, 1));
+    set(json!({ "egress": { "via": "direct" } })).await?;
+    let straight = world.gateway.lab.connections_accepted();
+    assert_eq!(ask("straight, whatever its groups say").await?, (0, 0));
+    assert_eq!(world.gateway.lab.connections_accepted(), straight + 1);
+    set(json!({ "egress": { "via": "inherit" }, "groups": ["eu"] })).await?;
+    let off = json!({ "enabled": false });
+    world.admin.expect(200, Method::PATCH, &format!("/proxies/{of_eu}"), Some(&off)).await?;
+    let (accepted, answer) = (world.gateway.lab.connections_accepted(), world.ask().await?);
+    assert!(matches!(answer.status, 502 | 503), "its group's proxy is off: {}", answer.text());
+    assert_eq!(world.gateway.lab.connections_accepted(), accepted);
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_tells_the_latency_or_what_is_wrong() -> Result<()> {
+    let world = World::new().await?;
+    for kind in [ProxyKind::Http, ProxyKind::Socks5] {
+        let proxy = world.proxy(kind).await?;
+        let good = world.add_proxy(&proxy.url(), &json!([])).await?;
+        let probed = world.admin.expect(200, Method::POST, &format!("/proxies/{good}/test"), None).await?;
+        assert!(probed["latency_ms"].as_u64().is_some_and(|ms| ms < 5_000), "{kind:?}: {probed}");
+        assert_eq!(proxy.passed(), 1, "{kind:?}: it went through");
+        let wrong = world.add_proxy(&proxy.url_as("me", "wrong"), &json!([])).await?;
+        proxy.set_down(true);
+        for id in [&good, &wrong] {
+            let refused =
+                world.admin.expect(502, Method::POST, &format!("/proxies/{id}/test"), None).await?;
+            assert_eq!(refused["code"], "proxy_failed", "{kind:?}: {refused}");
+            assert!(!refused.to_string().contains("hunter2"), "{refused}");
+            proxy.set_down(false);
+        }
+        assert!(proxy.refused() > 0, "{kind:?}: the wrong password was refused");
+    }
+    for (url, id) in [("ftp://x", None), ("http://", None), ("not an address", None), ("", Some("nobody"))] {
+        match id {
+            None => {
+                let body = json!({ "url": url });
+                let refused = world.admin.expect(422, Method::POST, "/proxies", Some(&body)).await?;
+                assert_eq!(refused["field"], "url", "{url}");
+            }
+            Some(id) => {
+                world.admin.expect(404, Method::POST, &format!("/proxies/{id}/test"), None).await?;
+            }
+        }
+    }
+    world.stop().await
+}
+
+/// Not only turns: a ChatGPT account's rotations and questions leave through its proxy as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn rotations_leave_through_the_proxy_as_well() -> Result<()> {
+    let world = World::new().await?;
+    let proxy = world.proxy(ProxyKind::Socks5).await?;
+    let id = world.add_proxy(&proxy.url(), &json!([])).await?;
+    world.gateway.import(0).await?;
+    let accounts = world.admin.get("/accounts").await?;
+    let account = accounts[0]["id"].as_str().context("no account")?.to_owned();
+    world.admin.patch_account(&account, &json!({ "settings": through(&id) })).await?;
+    assert_eq!(world.ask().await?.status, 200);
+    proxy.set_down(true);
+    let lab = &world.gateway.lab;
+    lab.expire_access_tokens(0);
+    let refused = world.admin.call(Method::POST, &format!("/accounts/{account}/refresh"), None).await?;
+    assert!(refused.status >= 500, "{}: {}", refused.status, refused.text());
+    assert_eq!(lab.tokens(0).context("no account")?.refreshes, 0, "nothing went around");
+    proxy.set_down(false);
+    world.admin.expect(200, Method::POST, &format!("/accounts/{account}/refresh"), None).await?;
+    assert_eq!(lab.tokens(0).context("no account")?.refreshes, 1);
+    assert_eq!(world.ask().await?.status, 200);
+    world.stop().await
+}
