@@ -92,6 +92,11 @@ pub(crate) async fn sign_ins() -> Result<Vec<SignInView>, Problem> {
     get("/sign-ins").await
 }
 
+/// One sign-in. Where it is done, its account is in the pool from then on.
+pub(crate) async fn sign_in(id: &str) -> Result<SignInView, Problem> {
+    get(&format!("/sign-ins/{}", path_part(id))).await
+}
+
 /// Begins a sign-in.
 pub(crate) async fn begin_sign_in(request: &SignInBegin) -> Result<SignInView, Problem> {
     send_long("/sign-ins", request).await

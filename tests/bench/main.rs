@@ -10,6 +10,7 @@ mod measure;
 mod memory;
 mod nginx;
 mod options;
+mod pool;
 mod process;
 mod ranking;
 mod relay;
@@ -49,7 +50,10 @@ fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime> {
 }
 
 async fn bench(options: &Options) -> Result<()> {
-    let ranking = if options.busy.is_none() { ranking::run(options.pace())? } else { Vec::new() };
+    let (ranking, pool) = match options.busy {
+        None => (ranking::run(options.pace())?, pool::run().await?),
+        Some(_) => (Vec::new(), pool::Findings::default()),
+    };
     say("starting the lab, the relays, nginx and the gateway");
     let mut field = Field::start().await?;
     if let Some(span) = options.busy {
@@ -60,7 +64,7 @@ async fn bench(options: &Options) -> Result<()> {
     let throughput = throughput::run(&mut field, options.pace()).await?;
     let streams = streams::run(&field, options.pace()).await?;
     drop(field);
-    let mut findings = Findings { memory, throughput, streams, ranking, goals: Vec::new() };
+    let mut findings = Findings { memory, throughput, streams, ranking, pool, goals: Vec::new() };
     findings.judge();
     findings.print();
     if let Some(path) = &options.json {

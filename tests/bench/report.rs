@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::field::Kind;
 use crate::throughput::{COMMON, Cell};
-use crate::{memory, ranking, streams, throughput};
+use crate::{memory, pool, ranking, streams, throughput};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -15,6 +15,7 @@ pub(crate) struct Findings {
     pub(crate) throughput: Vec<throughput::Row>,
     pub(crate) streams: Vec<streams::Row>,
     pub(crate) ranking: Vec<ranking::Row>,
+    pub(crate) pool: pool::Findings,
     pub(crate) goals: Vec<Goal>,
 }
 
@@ -52,7 +53,13 @@ impl Findings {
             goal("memory idle", 40.0, "MB", self.memory.idle.map(|idle| idle.resident as f64 / MIB)),
             goal("ranking of 50, WASM", 5.0, "us", rank("wasm")),
             goal("ranking of 50, Rhai", 60.0, "us", rank("rhai")),
+            goal("choosing among 500, built in", 20.0, "us", self.choice(500)),
+            goal("import of 5,000 accounts", 5.0, "s", Some(self.pool.import_s)),
         ];
+    }
+
+    fn choice(&self, accounts: u32) -> Option<f64> {
+        self.pool.choice_us.iter().find(|(of, _)| *of == accounts).map(|(_, us)| *us)
     }
 
     fn row(&self, cell: Cell, kind: Kind) -> Option<&throughput::Row> {
@@ -69,6 +76,7 @@ impl Findings {
         self.print_streams();
         self.print_memory();
         self.print_ranking();
+        self.print_pool();
         line("\nGoals");
         for goal in &self.goals {
             let Goal { what, limit, value, unit, met } = goal;
@@ -105,6 +113,15 @@ impl Findings {
                 or_dash(times, 2),
             ));
         }
+    }
+
+    fn print_pool(&self) {
+        line("\nLarge pools, built-in ranking.");
+        for (accounts, us) in &self.pool.choice_us {
+            line(&format!("  one choice among {accounts:<6} accounts {us:>9.2} us"));
+        }
+        line(&format!("  import of {} accounts {:>17.2} s", pool::IMPORTED, self.pool.import_s));
+        line(&format!("  list of {} accounts {:>18.0} ms", pool::LISTED, self.pool.list_ms));
     }
 
     fn print_streams(&self) {

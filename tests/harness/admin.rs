@@ -93,7 +93,7 @@ impl Admin {
     pub async fn add_key(&self, kind: &str, name: &str, key: &str, settings: Value) -> Result<String> {
         let body = json!({ "kind": kind, "name": name, "key": key, "settings": settings });
         let added = self.expect(201, Method::POST, "/accounts/keys", Some(&body)).await?;
-        Ok(added["account"]["id"].as_str().context("no id")?.to_owned())
+        Ok(added.pointer("/account/id").and_then(Value::as_str).context("no id")?.to_owned())
     }
 
     /// Changes an account.

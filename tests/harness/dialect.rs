@@ -1,6 +1,8 @@
 //! The dialects as their clients see them: how the same question is asked in each, and what an answer says in each, read
 //! strictly. Tests compare what was heard, whatever the dialect it came in.
 
+#![expect(clippy::indexing_slicing, reason = "indexing JSON never panics: what is not there is null")]
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,7 +11,8 @@ use serde_json::{Value, json};
 use crate::{Answer, Event, events_of};
 
 /// A picture of one pixel.
-pub const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+pub const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
 /// What a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -323,9 +326,9 @@ fn chat_events(events: &[Event], done: bool) -> Result<Heard> {
         heard.text.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
         for piece in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
             let place = piece["index"].as_u64().context("a piece of a call without its index")?;
-            let entry = calls.entry(place).or_insert_with(|| {
-                (piece["id"].clone(), piece["function"]["name"].clone(), String::new())
-            });
+            let entry = calls
+                .entry(place)
+                .or_insert_with(|| (piece["id"].clone(), piece["function"]["name"].clone(), String::new()));
             entry.2.push_str(piece["function"]["arguments"].as_str().unwrap_or_default());
         }
         finished |= choice["finish_reason"].is_string();
@@ -375,10 +378,7 @@ fn messages_events(events: &[Event]) -> Result<Heard> {
         match event.name.as_str() {
             "message_start" => input = event.data["message"]["usage"]["input_tokens"].as_u64(),
             "content_block_start" => {
-                open.insert(
-                    place.context("no index")?,
-                    (event.data["content_block"].clone(), String::new()),
-                );
+                open.insert(place.context("no index")?, (event.data["content_block"].clone(), String::new()));
             }
             "content_block_delta" => {
                 let (_, json) = open.get_mut(&place.context("no index")?).context("no such block is open")?;

@@ -80,6 +80,8 @@ impl InProcess {
         // Tests run beside each other, and beside a Codex CLI that signs in.
         settings.callback_port = 0;
         settings.shutdown_grace = Duration::from_secs(5);
+        // The lab's clock stands still, so waiting for the end of a limit would only take time.
+        settings.burst_wait = Duration::ZERO;
         adjust(&mut settings);
         let running = run(&lab, &settings).await?;
         let url = format!("http://{}", running.address);

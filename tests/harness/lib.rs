@@ -8,6 +8,7 @@ mod answer;
 mod dialect;
 mod in_process;
 mod metrics;
+mod postgres;
 mod spawned;
 mod sse;
 mod wait;
@@ -17,7 +18,8 @@ pub use answer::{Answer, OpenAiError};
 pub use dialect::{Call, Ended, Heard, PIXEL, Speaks};
 pub use in_process::InProcess;
 pub use metrics::Metrics;
-pub use spawned::{Spawned, binary, repository};
+pub use postgres::Postgres;
+pub use spawned::{Spawned, binary, free_port, repository};
 pub use sse::{Event, events_of, read_events};
 pub use wait::eventually;
 

@@ -55,6 +55,21 @@ impl Spawned {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Self> {
+        let mut spawned = Self::launch(port, data_dir, arguments, environment)?;
+        spawned.wait_until_healthy(port)?;
+        Ok(spawned)
+    }
+
+    /// The same without waiting until it answers.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn launch(
+        port: u16,
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         std::fs::create_dir_all(data_dir)?;
         let log = data_dir.join("switchyard.log");
         let child = Command::new(binary()?)
@@ -69,9 +84,7 @@ impl Spawned {
             .stdout(std::fs::File::create(data_dir.join("switchyard.out"))?)
             .stderr(std::fs::File::create(&log)?)
             .spawn()?;
-        let mut spawned = Self { url: format!("http://127.0.0.1:{port}"), log, child };
-        spawned.wait_until_healthy(port)?;
-        Ok(spawned)
+        Ok(Self { url: format!("http://127.0.0.1:{port}"), log, child })
     }
 
     fn wait_until_healthy(&mut self, port: u16) -> Result<()> {
@@ -140,7 +153,11 @@ impl Drop for Spawned {
     }
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nobody listens on just now.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

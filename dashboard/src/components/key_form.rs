@@ -4,13 +4,14 @@ use gateway_api::{AccountDetail, AccountTested};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::dialect_boxes::{DialectBoxes, dialect_field};
 use super::field::{Field, check_field, form_error, secret_field, text_field};
 use super::mistakes::Mistakes;
 use super::test_result::test_result;
 use crate::api;
 use crate::desk::Desk;
 use crate::logic::answer::{Problem, path_part};
-use crate::logic::key_account::{Address, DIALECTS, KINDS, KeyKind, Typed, kind_of, read};
+use crate::logic::key_account::{Address, KINDS, KeyKind, Typed, kind_of, read};
 
 /// What the form holds.
 #[derive(Clone, Copy)]
@@ -20,7 +21,7 @@ struct Form {
     name: RwSignal<String>,
     key: RwSignal<String>,
     base_url: RwSignal<String>,
-    dialects: [RwSignal<bool>; DIALECTS.len()],
+    dialects: DialectBoxes,
     is_tested: RwSignal<bool>,
     mistakes: Mistakes,
     busy: RwSignal<Option<&'static str>>,
@@ -41,13 +42,12 @@ impl Form {
     }
 
     fn typed(self) -> Typed {
-        let ticked = DIALECTS.iter().zip(self.dialects).filter(|(_, is_on)| is_on.get_untracked());
         Typed {
             kind: self.kind.get_untracked(),
             name: self.name.get_untracked(),
             key: self.key.get_untracked(),
             base_url: self.base_url.get_untracked(),
-            dialects: ticked.map(|((key, _), _)| (*key).to_owned()).collect(),
+            dialects: untrack(|| self.dialects.get()),
         }
     }
 
@@ -94,9 +94,14 @@ pub(crate) fn KeyForm() -> impl IntoView {
         name: RwSignal::new(String::new()),
         key: RwSignal::new(String::new()),
         base_url: RwSignal::new(String::new()),
-        dialects: DIALECTS.map(|_| RwSignal::new(false)),
+        dialects: DialectBoxes::new(),
         is_tested: RwSignal::new(true),
-        mistakes: Mistakes::new(&[("name", "key-name"), ("key", "key-key"), ("base_url", "key-url")]),
+        mistakes: Mistakes::new(&[
+            ("name", "key-name"),
+            ("key", "key-key"),
+            ("base_url", "key-url"),
+            ("dialects", "key-dialects"),
+        ]),
         busy: RwSignal::new(None),
         added: RwSignal::new(None),
     };
@@ -113,7 +118,10 @@ pub(crate) fn KeyForm() -> impl IntoView {
             >
                 {kinds(form)}
                 <div class="fields">{fields(form)}</div>
-                {move || (form.kind().key == "openai-compatible").then(|| dialects(form))}
+                {move || (form.kind().key == "openai-compatible").then(|| {
+                    let hint = "Leave all of them empty and the test finds out.";
+                    dialect_field("key-dialects", form.dialects, hint, form.mistakes)
+                })}
                 {check_field(
                     "key-test",
                     "Test it after adding",
@@ -183,31 +191,6 @@ fn fields(form: Form) -> AnyView {
                 <p class="hint example">"Such as " <code>{kind.example}</code></p>
             }
         }}
-    }
-    .into_any()
-}
-
-fn dialects(form: Form) -> AnyView {
-    let boxes = DIALECTS.iter().zip(form.dialects).map(|((key, words), is_on)| {
-        view! {
-            <label class="pick">
-                <input
-                    type="checkbox"
-                    data-testid=format!("dialect-{key}")
-                    prop:checked=move || is_on.get()
-                    on:change=move |event| is_on.set(event_target_checked(&event))
-                />
-                <span>{*words}</span>
-            </label>
-        }
-    });
-    view! {
-        <fieldset class="choice">
-            <legend>"Dialects it speaks"</legend>
-            <div class="picks">{boxes.collect_view()}</div>
-            <p class="hint">"Leave all of them empty and the test finds out."</p>
-            {form_error(move || form.mistakes.at("dialects"))}
-        </fieldset>
     }
     .into_any()
 }

@@ -9,6 +9,7 @@ pub(crate) mod candidate_table;
 pub(crate) mod connection;
 pub(crate) mod copy_button;
 pub(crate) mod decision_table;
+pub(crate) mod dialect_boxes;
 pub(crate) mod dialog;
 pub(crate) mod export_dialog;
 pub(crate) mod fact;

@@ -110,8 +110,13 @@ fn announce(desk: Desk, views: Memo<Vec<SignInView>>, on_done: Callback<String>)
             if let (true, SignInStage::Done { account, name, renewed }) = (was_running, &view.stage) {
                 let what = if *renewed { "is signed in again" } else { "was added" };
                 desk.toasts.good(format!("{name} {what}."));
-                desk.live.refresh();
-                on_done.run(account.clone());
+                let (id, account) = (view.id.clone(), account.clone());
+                spawn_local(async move {
+                    // Asked for alone, a sign-in that is done brings its account into the pool at once.
+                    let _asked = api::sign_in(&id).await;
+                    desk.live.refresh();
+                    let _gone = on_done.try_run(account);
+                });
             }
         }
         let running = views.into_iter().filter(|view| is_running(&view.stage));

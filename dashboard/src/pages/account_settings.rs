@@ -7,12 +7,12 @@ use leptos::task::spawn_local;
 use super::account::is_codex;
 use super::account_headers::{HeaderRows, header_fields};
 use crate::api;
-use crate::components::field::{Field, area_field, check_field, choice_field, form_error, text_field};
+use crate::components::dialect_boxes::{DialectBoxes, dialect_field};
+use crate::components::field::{Field, area_field, check_field, choice_field, text_field};
 use crate::components::mistakes::Mistakes;
 use crate::desk::Desk;
 use crate::load::Loader;
 use crate::logic::draft::{Draft, PREFERENCES, egress_choices};
-use crate::logic::key_account::DIALECTS;
 
 /// Names on the wire and where their mistakes are shown.
 const FIELDS: &[(&str, &str)] = &[
@@ -48,7 +48,7 @@ struct Form {
     headers: HeaderRows,
     egress: RwSignal<String>,
     base_url: RwSignal<String>,
-    dialects: [RwSignal<bool>; DIALECTS.len()],
+    dialects: DialectBoxes,
     co_owned: RwSignal<String>,
     warm_up: RwSignal<bool>,
     mistakes: Mistakes,
@@ -71,7 +71,7 @@ impl Form {
             headers: HeaderRows::new(),
             egress: text(),
             base_url: text(),
-            dialects: DIALECTS.map(|_| RwSignal::new(false)),
+            dialects: DialectBoxes::new(),
             co_owned: text(),
             warm_up: RwSignal::new(false),
             mistakes: Mistakes::new(FIELDS),
@@ -84,9 +84,7 @@ impl Form {
     fn put(self, draft: Draft) {
         let Draft { headers, dialects, warm_up, .. } = &draft;
         self.headers.set(headers.clone());
-        for ((key, _), is_on) in DIALECTS.iter().zip(self.dialects) {
-            is_on.set(dialects.contains(*key));
-        }
+        self.dialects.set(dialects);
         self.warm_up.set(*warm_up);
         self.name.set(draft.name);
         self.notes.set(draft.notes);
@@ -105,7 +103,6 @@ impl Form {
 
     /// What stands in the inputs. Tracked.
     fn draft(self) -> Draft {
-        let ticked = DIALECTS.iter().zip(self.dialects).filter(|(_, is_on)| is_on.get());
         Draft {
             name: self.name.get(),
             notes: self.notes.get(),
@@ -119,7 +116,7 @@ impl Form {
             headers: self.headers.drafts(),
             egress: self.egress.get(),
             base_url: self.base_url.get(),
-            dialects: ticked.map(|((key, _), _)| (*key).to_owned()).collect(),
+            dialects: self.dialects.get(),
             co_owned: self.co_owned.get(),
             warm_up: self.warm_up.get(),
         }
@@ -313,28 +310,11 @@ fn of_sign_in(form: Form) -> AnyView {
 
 fn of_key(form: Form) -> AnyView {
     let hint = "Where its server is; empty for the usual one of its kind.";
-    let boxes = DIALECTS.iter().zip(form.dialects).map(|((key, words), is_on)| {
-        view! {
-            <label class="pick">
-                <input
-                    type="checkbox"
-                    data-testid=format!("dialect-{key}")
-                    prop:checked=move || is_on.get()
-                    on:change=move |event| is_on.set(event_target_checked(&event))
-                />
-                <span>{*words}</span>
-            </label>
-        }
-    });
     view! {
         <div class="two">
             {text_field(field("settings-url", "base_url", "Address", hint), form.base_url, form.mistakes)}
         </div>
-        <fieldset class="choice whole" id="settings-dialects" tabindex="-1">
-            <legend>"Dialects it speaks"</legend>
-            <div class="picks">{boxes.collect_view()}</div>
-            {form_error(move || form.mistakes.at("dialects"))}
-        </fieldset>
+        {dialect_field("settings-dialects", form.dialects, "None: those of its kind.", form.mistakes)}
     }
     .into_any()
 }

@@ -46,7 +46,7 @@ pub(super) fn ProxyForm(known: Option<ProxyView>, on_done: Callback<ProxyView>) 
                     for part in [name, url, groups] {
                         let _gone = part.try_set(String::new());
                     }
-                    on_done.run(proxy);
+                    let _gone = on_done.try_run(proxy);
                 }
                 // Of all that can be changed, only a name can be taken.
                 Err(problem) => mistakes.take_at(desk, &problem, Some("name")),

@@ -8,6 +8,7 @@ mod demo;
 mod extensions;
 mod refresher;
 pub mod run;
+mod shared_file;
 mod telemetry;
 
 pub use config::Settings;

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use gateway_core::ports::{
     AccountStore, Clock, ProxyStore, RefreshOutcome, Refresher, SystemClock, TokenIssuer,
 };
-use gateway_core::refresh::{CLAIM_LIFETIME, rotate, way_of};
+use gateway_core::refresh::{CLAIM_LIFETIME, Means, errand_of, rotate};
 use gateway_domain::AccountId;
 use gateway_store::Store;
 use gateway_upstream::{Clients, OAuthIssuer};
@@ -21,6 +21,7 @@ use tokio::process::Command;
 
 use crate::Settings;
 use crate::run::{StartError, open_store};
+use crate::shared_file::DiskFiles;
 
 /// The hidden command that the child runs.
 pub(crate) const CHILD_COMMAND: &str = "rotate-tokens";
@@ -176,8 +177,11 @@ async fn rotate_one(
     clock: &dyn Clock,
     id: &AccountId,
 ) -> RefreshOutcome {
-    match way_of(accounts, proxies, id).await {
-        Ok(way) => rotate(accounts, issuer, clock, id, way).await,
+    match errand_of(accounts, proxies, id).await {
+        Ok(errand) => {
+            let means = Means { store: accounts, issuer, clock, files: &DiskFiles };
+            rotate(means, id, errand).await
+        }
         Err(message) => RefreshOutcome::Failed { message },
     }
 }

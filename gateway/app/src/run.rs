@@ -21,6 +21,7 @@ use crate::Settings;
 use crate::cli::Note;
 use crate::extensions::{self, Loaded};
 use crate::refresher::{ChildRefresher, InProcessRefresher};
+use crate::shared_file::DiskFiles;
 
 /// After streams were told to end, this long remains for their last events.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -159,7 +160,8 @@ pub(crate) fn assemble(
     let issuer = Arc::new(OAuthIssuer::new(&settings.oauth_url, clients, clock.clone())?);
     let (tracker, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (drained, deadline) = (CancellationToken::new(), CancellationToken::new());
-    let sign_ins = SignIns::new(issuer.clone(), store.accounts(), clock.clone(), tracker.clone());
+    let sign_ins =
+        SignIns::new(issuer.clone(), store.accounts(), clock.clone(), tracker.clone(), stopping.clone());
     let (gateway, to_write, ledger) = Gateway::new(Parts {
         upstream: providers.clone(),
         proxy_probe: providers,
@@ -172,13 +174,16 @@ pub(crate) fn assemble(
         observer: metrics.clone(),
         policies,
         queue_wait: settings.queue_wait,
+        shared_files: Arc::new(DiskFiles),
+        keep_settlements: settings.keep_settlements,
+        burst_wait: settings.burst_wait,
         tracker: tracker.clone(),
         stopping: stopping.clone(),
         drained: drained.clone(),
         deadline: deadline.clone(),
         clock,
     });
-    let door = CallbackDoor::new(sign_ins, settings.callback_port);
+    let door = CallbackDoor::new(gateway.clone(), sign_ins, settings.callback_port);
     let edge = AppState::new(gateway.clone(), metrics, door);
     let signals = Signals { tracker, stopping, drained, deadline };
     Ok(Assembled { gateway, edge, settlements: (to_write, ledger), signals })

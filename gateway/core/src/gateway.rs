@@ -20,7 +20,7 @@ use crate::keeper::TokenKeeper;
 use crate::operator_keys::Operators;
 use crate::ports::{
     AccountStore, ClientKeyStore, Clock, Destination, Ledger, Observer, ProxyProbe, ProxyStore, Refresher,
-    SettingStore, SettlementRecord, Upstream,
+    SettingStore, SettlementRecord, SharedFiles, Upstream,
 };
 use crate::traffic::Traffic;
 use crate::waiting::Waiting;
@@ -48,12 +48,18 @@ pub struct Parts {
     pub ledger: Arc<dyn Ledger>,
     /// Rotates tokens.
     pub refresher: Arc<dyn Refresher>,
+    /// The files of Codex CLIs that share tokens with us.
+    pub shared_files: Arc<dyn SharedFiles>,
     /// Counts.
     pub observer: Arc<dyn Observer>,
     /// The policies that can be chosen; the built-in is always there.
     pub policies: Vec<Arc<dyn RankingPolicy>>,
     /// The longest a request waits for a place when every account is busy.
     pub queue_wait: Duration,
+    /// The longest a request waits for the end of burst limits when every account has one.
+    pub burst_wait: Duration,
+    /// How long settlements are kept; for ever when not set.
+    pub keep_settlements: Option<Duration>,
     /// Long-lived tasks are spawned here, so that shutdown can wait for them.
     pub tracker: TaskTracker,
     /// Cancelled when the gateway begins to go down: nothing new is taken, watchers leave.
@@ -162,6 +168,9 @@ pub struct Gateway {
     pub(crate) running: AtomicUsize,
     pub(crate) waiting: Waiting,
     pub(crate) queue_wait: Duration,
+    pub(crate) shared_files: Arc<dyn SharedFiles>,
+    pub(crate) keep_settlements: Option<Duration>,
+    pub(crate) burst_wait: Duration,
     /// The models that accounts of other kinds than Codex list.
     pub(crate) listed_models: Mutex<HashMap<AccountId, BTreeSet<String>>>,
     pub(crate) operators: Operators,
@@ -217,6 +226,9 @@ impl Gateway {
             running: AtomicUsize::new(0),
             waiting: Waiting::default(),
             queue_wait: parts.queue_wait,
+            shared_files: parts.shared_files,
+            keep_settlements: parts.keep_settlements,
+            burst_wait: parts.burst_wait,
             listed_models: Mutex::default(),
             operators: Operators::default(),
             decisions: DecisionLog::default(),

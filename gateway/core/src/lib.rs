@@ -6,11 +6,13 @@
 pub mod account_settings;
 pub mod accounts;
 pub mod background;
+pub mod co_owned;
 pub mod decisions;
 pub mod destinations;
 mod gateway;
 pub mod hooks;
 pub mod import;
+mod inspection;
 mod keeper;
 pub mod operations;
 pub mod operator_keys;

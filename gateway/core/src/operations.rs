@@ -152,27 +152,22 @@ impl Gateway {
     /// # Errors
     /// There is no way, no token, or the upstream refused.
     pub async fn test_account(&self, id: &AccountId) -> Result<Tested, OperationError> {
-        let account = self.accounts().get(id).cloned().ok_or_else(gone)?;
-        let to = self.destination(id).ok_or(OperationError::NoWay)?;
-        let token = self.keeper.token(id, self.now()).await;
-        let token = token.map_err(|error| OperationError::NoToken(error.to_string()))?;
-        let inspected = self.upstream.inspect(to, token.token).await;
+        let inspected = self.look_at_account(id).await;
+        let result = match &inspected {
+            Ok(_) => Some(Ok(None)),
+            Err(OperationError::Upstream(failure)) => Some(Err(failure)),
+            // Nothing was asked: that says nothing about the account's upstream.
+            Err(_) => None,
+        };
         // A test concerns the account, whatever model its next request wants.
-        if let (Some(known), Ok(model)) = (self.handle(id), ModelName::parse("connection-test")) {
+        if let (Some(result), Some(known), Ok(model)) =
+            (result, self.handle(id), ModelName::parse("connection-test"))
+        {
             let now = self.now();
-            let result = inspected.as_ref().map(|_| None);
             self.pool.lock().tested(known, result, &model, now);
             self.touch();
         }
-        let inspected = inspected.map_err(OperationError::Upstream)?;
-        if account.settings.dialects.is_empty()
-            && account.kind == AccountKind::OpenAiCompatible
-            && !inspected.dialects.is_empty()
-        {
-            let settings = AccountSettings { dialects: inspected.dialects.clone(), ..account.settings };
-            self.accounts.put_settings(id, settings).await?;
-            self.sync_accounts().await?;
-        }
+        let inspected = inspected?;
         Ok(Tested {
             latency: inspected.latency,
             models: inspected.models,

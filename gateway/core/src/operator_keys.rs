@@ -264,7 +264,7 @@ mod tests {
             add_operator_key(&store, &format!("n{number}"), NOW).await.unwrap();
         }
         assert_eq!(add_operator_key(&store, "x", NOW).await.unwrap_err(), OperatorKeyError::TooMany);
-        *store.0.lock() = Some(Secret::from("[]"));
+        *store.0.lock() = Some(Secret::from("{"));
         assert_eq!(operator_keys(&store).await.unwrap_err(), OperatorKeyError::Unreadable);
     }
 

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use gateway_domain::{
-    AccountId, AccountState, CredentialVersion, Credentials, RequestId, SignInReason, Timestamp,
+    AccountId, AccountState, CredentialVersion, Credentials, RequestId, Secret, SignInReason, Timestamp,
 };
 use gateway_protocol::codex::auth::{read_tokens, token_expiry};
 
+use crate::co_owned::{Shared, give_back, newer_tokens};
 use crate::destinations::way;
 use crate::ports::{
     AccountStore, Claim, ClaimHolder, Clock, IssuedTokens, Learned, ProxyStore, RefreshOutcome, SeatFit,
-    StoreError, TokenIssuer, TokenIssuerError, Way,
+    SharedFiles, StoreError, TokenIssuer, TokenIssuerError, Way,
 };
 
 /// The longest a rotation may take; its claim ends then, whoever held it.
@@ -23,14 +24,32 @@ const STORE_TRIES: u32 = 40;
 /// The pause between these tries.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
-/// Rotates the tokens of one account, on the way that its requests leave by. When it returns `Refreshed`, the new tokens are durable.
-pub async fn rotate(
-    store: &dyn AccountStore,
-    issuer: &dyn TokenIssuer,
-    clock: &dyn Clock,
-    id: &AccountId,
-    way: Way,
-) -> RefreshOutcome {
+/// What a rotation works with.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// Where tokens are stored.
+    pub store: &'a dyn AccountStore,
+    /// Spends refresh tokens.
+    pub issuer: &'a dyn TokenIssuer,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Files of Codex CLIs.
+    pub files: &'a dyn SharedFiles,
+}
+
+/// What the store says about an account that is to be rotated.
+#[derive(Debug, Clone)]
+pub struct Errand {
+    /// The way its requests leave by.
+    pub way: Way,
+    /// The Codex CLI that shares its tokens, if one does.
+    pub shared: Option<Shared>,
+}
+
+/// Rotates the tokens of one account, on the way that its requests leave by. When it returns `Refreshed`, the new tokens
+/// are durable. Tokens that a Codex CLI renewed first are taken over instead of spending ours.
+pub async fn rotate(means: Means<'_>, id: &AccountId, errand: Errand) -> RefreshOutcome {
+    let Means { store, issuer, clock, files } = means;
     let now = clock.now();
     let holder = ClaimHolder(RequestId::generate().to_string());
     let claim = store.claim_refresh(id, &holder, now, now.plus(CLAIM_LIFETIME)).await;
@@ -39,14 +58,28 @@ pub async fn rotate(
         Ok(Claim::Busy { until }) => return wait_for_other(store, clock, id, until).await,
         Err(error) => return failed(format!("cannot claim the rotation: {error}")),
     };
+    let theirs = match &errand.shared {
+        Some(shared) => files.read(&shared.path).await.ok().flatten(),
+        None => None,
+    };
+    if let (Some(shared), Some(text)) = (&errand.shared, &theirs)
+        && let Some((newer, learned)) = newer_tokens(text, &credentials, &shared.identity, now)
+    {
+        return finish(store, id, version, newer, Some(learned)).await;
+    }
     let Some(refresh_token) = credentials.refresh_token.clone() else {
         return dead(store, id, version, "no_refresh_token").await;
     };
-    match issuer.rotate(refresh_token, way).await {
+    match issuer.rotate(refresh_token, errand.way).await {
         Ok(issued) => {
             let credentials = next(credentials, issued, clock);
             let learned = learned(&credentials, clock.now());
-            finish(store, id, version, credentials, learned).await
+            let outcome = finish(store, id, version, credentials.clone(), learned).await;
+            if let (RefreshOutcome::Refreshed, Some(shared), Some(text)) = (&outcome, &errand.shared, theirs)
+            {
+                give_back(files, shared, text, &credentials).await;
+            }
+            outcome
         }
         Err(TokenIssuerError::Dead { code }) => dead(store, id, version, &code).await,
         Err(TokenIssuerError::Passing(message)) => {
@@ -55,6 +88,46 @@ pub async fn rotate(
             failed(message)
         }
     }
+}
+
+/// Takes over tokens that the Codex CLI renewed, without spending any. `false` when there are none, or when somebody
+/// else is at the account's tokens; then it is worth another look.
+pub async fn adopt(
+    store: &dyn AccountStore,
+    clock: &dyn Clock,
+    id: &AccountId,
+    shared: &Shared,
+    text: &Secret,
+) -> Result<Adopted, StoreError> {
+    let now = clock.now();
+    let (credentials, _) = store.credentials(id).await?;
+    if newer_tokens(text, &credentials, &shared.identity, now).is_none() {
+        return Ok(Adopted::NothingNewer);
+    }
+    let holder = ClaimHolder(RequestId::generate().to_string());
+    let Claim::Granted { credentials, version } =
+        store.claim_refresh(id, &holder, now, now.plus(CLAIM_LIFETIME)).await?
+    else {
+        return Ok(Adopted::Busy);
+    };
+    // Looked at again: somebody may have been quicker.
+    let Some((newer, learned)) = newer_tokens(text, &credentials, &shared.identity, now) else {
+        drop(store.abandon_refresh(id, &holder).await);
+        return Ok(Adopted::NothingNewer);
+    };
+    store.finish_refresh(id, version, newer, Some(learned)).await?;
+    Ok(Adopted::Newer)
+}
+
+/// What a look at a Codex CLI's file brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// Its tokens are ours now.
+    Newer,
+    /// It has nothing that we do not have.
+    NothingNewer,
+    /// Somebody else is at the account's tokens.
+    Busy,
 }
 
 fn failed(message: impl Into<String>) -> RefreshOutcome {
@@ -74,21 +147,22 @@ fn next(old: Credentials, issued: IssuedTokens, clock: &dyn Clock) -> Credential
     }
 }
 
-/// The way by which an account's rotation leaves, from the store.
+/// What a rotation of an account has to know, from the store.
 ///
 /// # Errors
 /// Its proxy is off or gone: its refresh token is not sent any other way. Or the store does not answer.
-pub async fn way_of(
+pub async fn errand_of(
     accounts: &dyn AccountStore,
     proxies: &dyn ProxyStore,
     id: &AccountId,
-) -> Result<Way, String> {
+) -> Result<Errand, String> {
     let unreadable = |error: StoreError| format!("the account cannot be read: {error}");
     let stored = accounts.list().await.map_err(unreadable)?;
     let proxies = proxies.list_proxies().await.map_err(unreadable)?;
     let account = stored.into_iter().map(|one| one.account).find(|account| account.id == *id);
     let account = account.ok_or_else(|| "the account is gone".to_owned())?;
-    way(&account, &proxies).ok_or_else(|| "its egress proxy is off or gone".to_owned())
+    let way = way(&account, &proxies).ok_or_else(|| "its egress proxy is off or gone".to_owned())?;
+    Ok(Errand { way, shared: Shared::of(&account) })
 }
 
 /// What tokens tell about their owner.

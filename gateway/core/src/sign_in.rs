@@ -15,6 +15,7 @@ use gateway_domain::{
 use gateway_protocol::codex::auth::{AuthError, SignIn, read_tokens};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{AccountError, check_name};
@@ -169,6 +170,7 @@ pub struct SignIns {
     store: Arc<dyn AccountStore>,
     clock: Arc<dyn Clock>,
     tracker: TaskTracker,
+    stopping: CancellationToken,
 }
 
 impl SignIns {
@@ -179,8 +181,9 @@ impl SignIns {
         store: Arc<dyn AccountStore>,
         clock: Arc<dyn Clock>,
         tracker: TaskTracker,
+        stopping: CancellationToken,
     ) -> Self {
-        Self { flows: Arc::default(), issuer, store, clock, tracker }
+        Self { flows: Arc::default(), issuer, store, clock, tracker, stopping }
     }
 
     /// Begins a browser flow that comes back to `redirect_uri`.
@@ -296,7 +299,11 @@ impl SignIns {
     async fn watch_device(&self, id: &str, code: DeviceCode) {
         let mut pause = code.interval.max(LEAST_INTERVAL);
         loop {
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                // Nobody can finish it any more, and going down waits for its tasks.
+                () = self.stopping.cancelled() => return,
+            }
             if !self.find(id).is_some_and(|flow| flow.stage.is_running()) {
                 return;
             }

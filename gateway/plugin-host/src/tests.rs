@@ -9,4 +9,5 @@ mod lending;
 mod redaction;
 mod serving;
 mod shipped;
+mod shipped_hooks;
 mod versions;

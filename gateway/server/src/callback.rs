@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use gateway_core::Gateway;
 use gateway_core::sign_in::{Method, SignIns, Stage};
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -24,6 +25,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// The door.
 #[derive(Clone)]
 pub struct CallbackDoor {
+    gateway: Arc<Gateway>,
     sign_ins: SignIns,
     port: u16,
     open: Arc<Mutex<Option<SocketAddr>>>,
@@ -32,8 +34,8 @@ pub struct CallbackDoor {
 impl CallbackDoor {
     /// A door that is closed. Port 0 takes any, for issuers that do not care.
     #[must_use]
-    pub fn new(sign_ins: SignIns, port: u16) -> Self {
-        Self { sign_ins, port, open: Arc::default() }
+    pub fn new(gateway: Arc<Gateway>, sign_ins: SignIns, port: u16) -> Self {
+        Self { gateway, sign_ins, port, open: Arc::default() }
     }
 
     /// The flows behind it.
@@ -69,7 +71,7 @@ impl CallbackDoor {
     }
 
     async fn serve(self, listener: TcpListener) {
-        let router = Router::new().route("/auth/callback", get(come_back)).with_state(self.sign_ins.clone());
+        let router = Router::new().route("/auth/callback", get(come_back)).with_state(self.clone());
         let nobody_left = {
             let door = self.clone();
             async move {
@@ -102,8 +104,13 @@ fn spawn(door: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(door);
 }
 
-async fn come_back(State(sign_ins): State<SignIns>, RawQuery(query): RawQuery) -> Response {
-    let (status, title, text) = match sign_ins.come_back(&query.unwrap_or_default()).await {
+async fn come_back(State(door): State<CallbackDoor>, RawQuery(query): RawQuery) -> Response {
+    let came = door.sign_ins.come_back(&query.unwrap_or_default()).await;
+    // The account is stored; a pool that cannot be brought in step now will be in the next round.
+    if let Err(error) = door.gateway.sync_accounts().await {
+        tracing::warn!(%error, "the new sign-in serves from the next round on");
+    }
+    let (status, title, text) = match came {
         Ok(flow) => match flow.stage {
             Stage::Done { name, .. } => (StatusCode::OK, "Signed in", format!("{name} is in the pool.")),
             _ => (StatusCode::OK, "Not signed in", "The sign-in has ended.".to_owned()),

@@ -96,13 +96,13 @@ pub(crate) fn answer(failure: &Failure, dialect: Dialect, id: Option<&RequestId>
 /// The answer to a path that does not exist.
 pub(crate) fn unknown_route(state: &AppState, request: &Request) -> Response {
     let message = format!("there is no {} {}", request.method(), request.uri().path());
-    unrouted(state, &Failure::client(FailureKind::UnknownRoute, message))
+    unrouted(state, &Failure::client(FailureKind::UnknownRoute, message), supposed_dialect(request))
 }
 
 /// The answer to a method that a route does not have.
 pub(crate) async fn method_not_allowed(state: AppState, request: Request) -> Response {
     let message = format!("{} does not take {}", request.uri().path(), request.method());
-    unrouted(&state, &Failure::client(FailureKind::MethodNotAllowed, message))
+    unrouted(&state, &Failure::client(FailureKind::MethodNotAllowed, message), supposed_dialect(&request))
 }
 
 /// The answer to a caller that wants a WebSocket where there is none yet; anybody else used the wrong method.
@@ -112,14 +112,26 @@ pub(crate) async fn no_web_socket(State(state): State<AppState>, request: Reques
         return method_not_allowed(state, request).await;
     }
     let message = "this gateway speaks HTTP with server-sent events here; send the request with POST";
-    unrouted(&state, &Failure::client(FailureKind::NoWebSocket, message))
+    unrouted(&state, &Failure::client(FailureKind::NoWebSocket, message), DEFAULT_DIALECT)
+}
+
+/// What the caller of a route that is none speaks: clients of the Anthropic API say so, or ask below its path.
+fn supposed_dialect(request: &Request) -> Dialect {
+    let path = request.uri().path();
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let below = path.strip_prefix("/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if below || request.headers().contains_key("anthropic-version") {
+        Dialect::AnthropicMessages
+    } else {
+        DEFAULT_DIALECT
+    }
 }
 
 /// No stage sees such a request, so it is counted and logged here.
-fn unrouted(state: &AppState, failure: &Failure) -> Response {
+fn unrouted(state: &AppState, failure: &Failure, dialect: Dialect) -> Response {
     tracing::info!(kind = failure.kind.label(), why = failure.message, "request refused");
     state.metrics.refused(OTHER_ROUTES, failure, Duration::ZERO);
-    answer(failure, DEFAULT_DIALECT, None)
+    answer(failure, dialect, None)
 }
 
 /// The answer to a request whose handling panicked. What it said goes to the log only.

@@ -34,6 +34,8 @@ fn clients(state: AppState) -> Router {
         .route("/messages/count_tokens", post(public::turns::count_tokens))
         .route("/v1/models", get(public::models::by_caller))
         .route("/models", get(public::models::by_caller))
+        .route("/v1/models/{*id}", get(public::models::one))
+        .route("/models/{*id}", get(public::models::one))
         .route("/backend-api/codex/models", get(public::models::codex))
         // Bodies arrive compressed from Codex with a ChatGPT sign-in; what is not taken here is refused in `body`.
         .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))

@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn what_was_known_stays_and_the_rest_is_filled_in() {
         type Pair<'a> = (Option<&'a str>, Option<&'a str>);
-        let cases: [(Pair<'_>, Pair<'_>, Result<Option<&str>, SeatFit>); 6] = [
+        type Case<'a> = (Pair<'a>, Pair<'a>, Result<Option<&'a str>, SeatFit>);
+        let cases: [Case<'_>; 6] = [
             ((None, None), (Some("w"), Some("u")), Ok(Some("w/u"))),
             ((None, None), (None, None), Ok(None)),
             ((None, None), (Some("w"), None), Ok(Some("w/ann@example.test"))),

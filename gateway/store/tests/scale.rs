@@ -1,9 +1,7 @@
-//! Ten thousand accounts: how long it takes to import and to list them, said and held to a bound.
-//!
-//! The bounds are those of a busy machine; what is said is what to look at. An unoptimised build seals many times
-//! slower, so it does a fifth and has longer.
+//! Ten thousand accounts, imported, known again and listed. How long it takes is said and not judged: the benchmark does
+//! that. An unoptimised build seals many times slower, so it does a fifth.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gateway_core::ports::storage::{Imported, NewAccount};
 use gateway_domain::{
@@ -13,8 +11,6 @@ use gateway_store::{KeyRing, StoreOptions, open};
 
 const OPTIMISED: bool = !cfg!(debug_assertions);
 const ONE_IMPORT: usize = if OPTIMISED { 5_000 } else { 1_000 };
-const IMPORT_BOUND: Duration = Duration::from_secs(if OPTIMISED { 5 } else { 20 });
-const LIST_BOUND: Duration = Duration::from_secs(if OPTIMISED { 2 } else { 10 });
 
 fn account(number: usize) -> (NewAccount, Credentials) {
     let settings = AccountSettings {
@@ -49,7 +45,7 @@ fn account(number: usize) -> (NewAccount, Credentials) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_accounts_are_imported_and_listed_quickly() {
+async fn ten_thousand_accounts_are_imported_known_again_and_listed() {
     let folder = tempfile::tempdir().unwrap();
     let keys = KeyRing::load_or_create(&folder.path().join("key")).unwrap();
     let file = folder.path().join("gateway.db");
@@ -63,7 +59,6 @@ async fn ten_thousand_accounts_are_imported_and_listed_quickly() {
         let took = started.elapsed();
         println!("import of {ONE_IMPORT} accounts (known before: {known}): {took:?}");
         assert!(results.iter().all(|result| matches!(result, Ok(Imported::Updated(_))) == known));
-        assert!(took < IMPORT_BOUND, "{took:?}");
     }
 
     let started = Instant::now();
@@ -71,7 +66,6 @@ async fn ten_thousand_accounts_are_imported_and_listed_quickly() {
     let took = started.elapsed();
     println!("list of {} accounts: {took:?}", list.len());
     assert_eq!(list.len(), 2 * ONE_IMPORT);
-    assert!(took < LIST_BOUND, "{took:?}");
 
     let ids = list.iter().map(|stored| stored.account.id.clone()).collect();
     let started = Instant::now();

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use futures_util::StreamExt;
 use gateway_lab::{Lab, LabAccount, LabClock, LabConfig};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
@@ -124,7 +125,10 @@ async fn keys_for_accounts_come_from_standard_input() -> Result<()> {
     let ran = run(desk.folder.path(), &add, &desk.environment(&[]), &format!("{key}\n"))?;
     assert!(ran.code == Some(0) && !ran.out.contains(key), "{ran:?}");
     let shown = desk.json(&["account", "show", "claude"])?;
-    assert_eq!((&shown["account"]["kind"], &shown["settings"]["priority"]), (&json!("anthropic"), &json!(-1)));
+    assert_eq!(
+        (&shown["account"]["kind"], &shown["settings"]["priority"]),
+        (&json!("anthropic"), &json!(-1))
+    );
     let local = ["--kind", "openai-compatible", "local", "--base-url", "http://127.0.0.1:9/v1", "--no-key"];
     desk.ok(&[&["account", "add-key"], &local[..]].concat())?;
     for (arguments, code, says) in [
@@ -176,13 +180,21 @@ async fn a_running_gateway_is_found_and_one_elsewhere_takes_an_operator_key() ->
         let ran = far(arguments, &key)?;
         assert!(ran.code == Some(code) && ran.err.contains(says), "{arguments:?}: {ran:?}");
     }
-    assert!(!elsewhere.path().join("data/switchyard.db").exists(), "nothing is kept where commands are typed");
+    assert!(
+        !elsewhere.path().join("data/switchyard.db").exists(),
+        "nothing is kept where commands are typed"
+    );
     let wrong = far(&["account", "list"], "sk-sy-op-wrong")?;
-    assert!(wrong.code == Some(1) && wrong.err.contains("not valid") && !wrong.err.contains("op-wrong"), "{wrong:?}");
+    assert!(
+        wrong.code == Some(1) && wrong.err.contains("not valid") && !wrong.err.contains("op-wrong"),
+        "{wrong:?}"
+    );
 
     desk.ok(&["key", "revoke", "ops"])?;
-    eventually("the key is refused", async || Ok((far(&["account", "list"], &key)?.code == Some(1)).then_some(())))
-        .await?;
+    eventually("the key is refused", async || {
+        Ok((far(&["account", "list"], &key)?.code == Some(1)).then_some(()))
+    })
+    .await?;
     assert!(gateway.log_text().contains("ops"), "who called is logged");
     assert!(!gateway.log_text().contains(&key), "keys are not");
     gateway.terminate(Duration::from_secs(20))?;
@@ -195,7 +207,8 @@ async fn a_running_gateway_is_found_and_one_elsewhere_takes_an_operator_key() ->
 async fn the_admin_api_takes_operator_keys_and_nothing_like_them() -> Result<()> {
     let desk = Desk::new(1).await?;
     let gateway = desk.serve()?;
-    let (operator, label) = (desk.ok(&["key", "create", "ops", "--operator"])?, desk.ok(&["key", "create", "app"])?);
+    let (operator, label) =
+        (desk.ok(&["key", "create", "ops", "--operator"])?, desk.ok(&["key", "create", "app"])?);
     let http = client()?;
     let call = async |bearer: &str| {
         let request = http.put(format!("{}/api/admin/pin", gateway.url)).body(r#"{"account":null}"#);
@@ -209,7 +222,19 @@ async fn the_admin_api_takes_operator_keys_and_nothing_like_them() -> Result<()>
         ("sk-sy-op-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401, "unknown_key"),
     ] {
         let answer = call(bearer).await?;
-        assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)), "{}", answer.text());
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            answer.text()
+        );
+    }
+    let events =
+        http.get(format!("{}/api/admin/events", gateway.url)).bearer_auth(operator.trim()).send().await?;
+    let mut chunks = events.bytes_stream();
+    for _ in 0..2 {
+        let event = chunks.next().await.context("the events end")??;
+        assert!(event.starts_with(b"event: overview"), "{event:?}");
     }
     // And it is no client key.
     let turn = http.get(format!("{}/v1/models", gateway.url)).bearer_auth(operator.trim()).send().await?;

@@ -61,7 +61,8 @@ async fn codex_runs_through_the_gateway_with_a_home_and_a_key_of_its_own() -> Re
 
     // Elsewhere a client key is made, once.
     let operator = desk.ok(&["key", "create", "ops", "--operator"])?;
-    let (first, again) = (far(&gateway, &codex, &operator, folder)?, far(&gateway, &codex, &operator, folder)?);
+    let (first, again) =
+        (far(&gateway, &codex, &operator, folder)?, far(&gateway, &codex, &operator, folder)?);
     assert!(first.starts_with("sk-sy-") && !first.starts_with("sk-sy-op-"), "{first}");
     assert_eq!(first, again);
     let keys = desk.json(&["key", "list"])?;
@@ -69,7 +70,10 @@ async fn codex_runs_through_the_gateway_with_a_home_and_a_key_of_its_own() -> Re
 
     std::fs::write(home.join("auth.json"), "{}")?;
     let refused = run(folder, &arguments, &environment, "")?;
-    assert!(refused.code == Some(1) && refused.err.contains("real tokens do not belong there"), "{refused:?}");
+    assert!(
+        refused.code == Some(1) && refused.err.contains("real tokens do not belong there"),
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -79,8 +83,11 @@ fn far(gateway: &Spawned, codex: &str, operator: &str, folder: &Path) -> Result<
     std::fs::create_dir_all(&far)?;
     let home = far.to_string_lossy().into_owned();
     // Its data folder is the usual one.
-    let environment =
-        [("SWITCHYARD_URL", gateway.url.as_str()), ("SWITCHYARD_KEY", operator.trim()), ("HOME", home.as_str())];
+    let environment = [
+        ("SWITCHYARD_URL", gateway.url.as_str()),
+        ("SWITCHYARD_KEY", operator.trim()),
+        ("HOME", home.as_str()),
+    ];
     let ran = run(&far, &["run", "--codex-bin", codex], &environment, "")?;
     let said = ran.out.split_once("key=").and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned);
     said.with_context(|| format!("{ran:?}"))
@@ -148,7 +155,10 @@ async fn the_codex_cli_is_handed_an_account_and_nothing_is_lost() -> Result<()> 
     let second = done(&["grace@example.test"])?;
     assert_eq!(second["backup"], Value::Null, "what is in the pool is not left lying about");
     assert_eq!(exported("ada@example.test")?["refresh_token"], renewed["tokens"]["refresh_token"]);
-    assert_eq!((shares("ada@example.test")?, shares("grace@example.test")?), (Value::Null, json!(home.file())));
+    assert_eq!(
+        (shares("ada@example.test")?, shares("grace@example.test")?),
+        (Value::Null, json!(home.file()))
+    );
 
     // Repairing: nothing to do, a broken file, no file, somebody else's.
     assert_eq!(done(&["--repair"])?["changed"], json!(false));

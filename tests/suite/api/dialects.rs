@@ -2,7 +2,9 @@
 //! another account before content, and the same bytes where both sides speak alike.
 
 use anyhow::{Context, Result, ensure};
-use gateway_lab::{ANTHROPIC_KEY, Fault, FaultRule, Lab, LabApi, LabConfig, OPENAI_KEY, RequestRecord, Route};
+use gateway_lab::{
+    ANTHROPIC_KEY, Fault, FaultRule, Lab, LabApi, LabConfig, OPENAI_KEY, RequestRecord, Route,
+};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use switchyard_tests::{Admin, Answer, Ended, InProcess, PIXEL, Speaks};
@@ -252,11 +254,14 @@ async fn errors_come_in_the_clients_shape() -> Result<()> {
     Ok(())
 }
 
+/// By then there is text in every dialect, behind a reasoning item too.
+const AFTER_CONTENT: usize = 14;
+
 /// A stream that breaks off after content ends with the dialect's error, never as if it were whole.
 async fn breaks_off(kind: Kind) -> Result<()> {
     let gateway = kind.start(2).await?;
     for client in Speaks::ALL {
-        for fault in [Fault::CutAfterEvents(8), Fault::CleanEofAfterEvents(8)] {
+        for fault in [Fault::CutAfterEvents(AFTER_CONTENT), Fault::CleanEofAfterEvents(AFTER_CONTENT)] {
             let case = format!("{client:?} to {kind:?}, {fault:?}");
             let rule = FaultRule::new(fault).on(kind.route(client)).times(2);
             let rule = gateway.lab.script(rule);

@@ -19,10 +19,10 @@ const ROTATION: Duration = Duration::from_millis(80);
 const LATEST: u64 = 260;
 
 /// The same points of death in every run (Knuth's linear congruential generator).
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
@@ -42,7 +42,7 @@ fn slow(lab: &Lab) {
 }
 
 /// Asks for turns until the process dies; whether they are served does not matter.
-async fn pester(http: reqwest::Client, url: String) {
+pub(super) async fn pester(http: reqwest::Client, url: String) {
     loop {
         let request = http.post(&url).header("content-type", "application/json").body(turn("x").to_string());
         match request.send().await {
@@ -108,11 +108,23 @@ fn serve(lab: &Lab, data: &std::path::Path) -> Result<Spawned> {
 async fn every_account_serves(lab: &Lab, http: &reqwest::Client, data: &std::path::Path) -> Result<()> {
     let gateway = serve(lab, data)?;
     let admin = Admin::set_up(http, &gateway.url).await?;
-    for account in 0..ACCOUNTS {
+    nobody_is_lost(lab, http, &gateway, &admin).await
+}
+
+/// That each of the lab's accounts is there and serves alone, after its tokens were renewed once more, and that no
+/// refresh token was ever used twice.
+pub(super) async fn nobody_is_lost(
+    lab: &Lab,
+    http: &reqwest::Client,
+    gateway: &Spawned,
+    admin: &Admin,
+) -> Result<()> {
+    let count = lab.accounts().count();
+    for account in 0..count {
         lab.expire_access_tokens(account);
     }
     let accounts: Vec<gateway_api::AccountView> = serde_json::from_value(admin.get("/accounts").await?)?;
-    ensure!(accounts.len() == ACCOUNTS, "{} accounts", accounts.len());
+    ensure!(accounts.len() == count, "{} accounts", accounts.len());
     let lost: Vec<_> =
         accounts.iter().filter(|one| one.state == gateway_api::AccountStateView::SignInNeeded).collect();
     ensure!(lost.is_empty(), "lost: {lost:?}\n{}", gateway.log_text());
@@ -136,7 +148,7 @@ async fn every_account_serves(lab: &Lab, http: &reqwest::Client, data: &std::pat
         served.await.with_context(|| format!("{}\n{}", account.name, gateway.log_text()))?;
         set(&account.id, true).await?;
     }
-    for account in 0..ACCOUNTS {
+    for account in 0..count {
         let tokens = lab.tokens(account).context("no account")?;
         ensure!(tokens.reuse_detections == 0, "account {account}: {tokens:?}");
     }

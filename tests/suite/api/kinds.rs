@@ -6,7 +6,7 @@ use gateway_lab::{ANTHROPIC_KEY, LabApi, LabConfig, OPENAI_KEY, Route};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
-use switchyard_tests::{Admin, Answer, InProcess, Speaks};
+use switchyard_tests::{Admin, Answer, InProcess, Speaks, eventually};
 
 use super::lab;
 
@@ -57,15 +57,22 @@ async fn a_key_account_serves_at_once_and_its_test_lists_models_and_dialects() -
         assert_eq!(server(&gateway, model).await?, format!("my {kind}"));
         let tested = admin.expect(200, Method::POST, &format!("/accounts/{id}/test"), None).await?;
         let listed = |name: &str| -> Vec<String> {
-            let mut words: Vec<String> =
-                tested[name].as_array().into_iter().flatten().map(|w| w.as_str().unwrap_or_default().into()).collect();
+            let mut words: Vec<String> = tested[name]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|w| w.as_str().unwrap_or_default().into())
+                .collect();
             words.sort();
             words
         };
         assert!(listed("models").iter().any(|one| one == model), "{kind}: {tested}");
         assert_eq!(listed("dialects"), dialects, "{kind}");
         let shown = admin.get(&format!("/accounts/{id}")).await?;
-        assert_eq!((shown["account"]["kind"].as_str(), shown["account"]["state"].as_str()), (Some(kind), Some("healthy")));
+        assert_eq!(
+            (shown["account"]["kind"].as_str(), shown["account"]["state"].as_str()),
+            (Some(kind), Some("healthy"))
+        );
         assert!(!shown.to_string().contains(key), "{kind}: the key is never shown");
         admin.expect(204, Method::DELETE, &format!("/accounts/{id}"), None).await?;
     }
@@ -92,7 +99,8 @@ async fn a_key_account_that_cannot_be_is_refused_with_its_field() -> Result<()> 
     ] {
         let case = format!("{kind} {key:?} {settings}");
         let body = json!({ "kind": kind, "name": "one", "key": key, "settings": settings });
-        let refused = admin.expect(422, Method::POST, "/accounts/keys", Some(&body)).await.context(case.clone())?;
+        let refused =
+            admin.expect(422, Method::POST, "/accounts/keys", Some(&body)).await.context(case.clone())?;
         assert_eq!(refused["field"], field, "{case}: {refused}");
     }
     assert_eq!(admin.get("/accounts").await?, json!([]));
@@ -205,16 +213,18 @@ async fn a_child_gateway_is_an_account_like_others() -> Result<()> {
     for client in Speaks::ALL {
         for stream in [true, false] {
             let body = client.question("gpt-5.5", "hello", stream).to_string();
-            let answer =
-                Answer::read(parent.post_to(client.path(), HeaderMap::new(), body).await?).await?;
+            let answer = Answer::read(parent.post_to(client.path(), HeaderMap::new(), body).await?).await?;
             let heard = client.hear(&answer).with_context(|| format!("{client:?}, stream {stream}"))?;
             assert_eq!(heard.text, "You said: hello");
         }
     }
     assert!(parent.lab.requests().is_empty(), "the parent has nobody of its own");
-    let tested = admin.expect(200, Method::POST, &format!("/accounts/{id}/test"), None).await?;
-    let models = tested["models"].as_array().context("no models")?;
-    assert!(models.iter().any(|model| model == "gpt-5.5"), "{tested}");
+    let tested = eventually("the child knows its models", async || {
+        let tested = admin.expect(200, Method::POST, &format!("/accounts/{id}/test"), None).await?;
+        let listed = tested["models"].as_array().is_some_and(|all| all.iter().any(|one| one == "gpt-5.5"));
+        Ok(listed.then_some(tested))
+    })
+    .await?;
     assert_eq!(tested["dialects"].as_array().map(Vec::len), Some(3), "{tested}");
 
     // What the child cannot serve, it says in the client's shape.
@@ -282,7 +292,8 @@ async fn the_operators_order_goes_before_every_score() -> Result<()> {
     let admin = Admin::set_up(&gateway.http, &gateway.url).await?;
     let accounts: Vec<gateway_api::AccountView> = serde_json::from_value(admin.get("/accounts").await?)?;
     let [a, b, c] = accounts.as_slice() else { anyhow::bail!("{accounts:?}") };
-    let set = async |id: &str, settings: Value| admin.patch_account(id, &json!({ "settings": settings })).await;
+    let set =
+        async |id: &str, settings: Value| admin.patch_account(id, &json!({ "settings": settings })).await;
     let serves = async |expected: &str, why: &str| -> Result<()> {
         for _ in 0..4 {
             let name = server(&gateway, "gpt-5.5").await?;

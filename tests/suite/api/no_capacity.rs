@@ -166,6 +166,26 @@ async fn a_full_house_is_waited_for() -> Result<()> {
     gateway.stop().await
 }
 
+/// A burst limit is over in a second, and many clients cannot wait by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_limit_is_waited_for() -> Result<()> {
+    let patient = |settings: &mut gateway_app::Settings| settings.burst_wait = Duration::from_secs(5);
+    let gateway = InProcess::start_with(lab(1), patient).await?;
+    let row = Fault::named("rate_limit_exceeded").context("no such row")?;
+    gateway.lab.script(FaultRule::new(row).on(Route::Responses).once());
+    let request = turn("x");
+    let asking = gateway.ask(&request);
+    let passing = async {
+        while gateway.lab.requests().iter().all(|seen| !seen.path.contains("responses")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        gateway.lab.advance(Duration::from_secs(60));
+    };
+    let (answer, ()) = tokio::join!(asking, passing);
+    assert_eq!(answer?.status, 200);
+    gateway.stop().await
+}
+
 /// The operator sees why an account is left alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cooling_account_shows_its_cause_and_end() -> Result<()> {

@@ -28,7 +28,7 @@ const REFUSED: &[(&str, &str, u16, &str, Shape)] = &[
     ("POST", "/v1/responses/input_tokens", 404, "unknown_route", OpenAi),
     ("GET", "/v1/responses/resp_1", 404, "unknown_route", OpenAi),
     ("POST", "/v1/completions", 404, "unknown_route", OpenAi),
-    ("GET", "/v1/models/gpt-5.5", 404, "unknown_route", OpenAi),
+    ("GET", "/v1/models/no/such-model", 404, "model_not_found", OpenAi),
     ("GET", "/v1/%2e%2e/secret.key", 404, "unknown_route", OpenAi),
     ("GET", "/v1/x%0d%0ax-evil:%201", 404, "unknown_route", OpenAi),
     ("GET", "/backend-api", 404, "unknown_route", OpenAi),

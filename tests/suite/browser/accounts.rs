@@ -67,14 +67,14 @@ async fn it_is_renamed_and_deleted() -> Result<()> {
     let site = Site::signed_in().await?;
     let page = &site.page;
     open(&site, "team").await?;
-    page.click(&id("account-rename")).await?;
-    page.fill(&id("rename-input"), "the team's").await?;
-    page.click(&id("rename-submit")).await?;
+    page.fill(&id("settings-name"), "the team's").await?;
+    page.click(&id("settings-save")).await?;
     page.see("h1", "the team's").await?;
+    page.click(&id("account-more")).await?;
     page.click(&id("account-delete")).await?;
     page.see("dialog[open]", "Delete the team's?").await?;
     page.click(&format!("dialog[open] {}", id("confirm-action"))).await?;
-    page.see("h1", "Overview").await?;
+    page.see("h1", "Accounts").await?;
     page.see_count(&id("account-row"), 2).await?;
     site.finish(&[]).await
 }
@@ -84,28 +84,29 @@ async fn a_pasted_sign_in_becomes_an_account() -> Result<()> {
     let site = Site::signed_in().await?;
     let page = &site.page;
     page.see_count(&id("account-row"), 3).await?;
-    page.click("a[href='/accounts/add']").await?;
+    page.click("a[href='/accounts/new']").await?;
     page.see("h1", "Add account").await?;
-
-    page.fill(&id("import-text"), "{\"tokens\": ").await?;
-    page.click(&id("import-submit")).await?;
-    page.see(".form-error", "ends too early").await?;
+    page.click("a[href='/accounts/new/import']").await?;
 
     let elsewhere = Lab::new(LabConfig::new(vec![LabAccount::new("linus", "pro")], LabClock::real()));
     let auth = elsewhere.issue_auth_json(0).context("no account")?;
     page.fill(&id("import-text"), &auth.to_string()).await?;
     page.fill(&id("import-name"), "linus at home").await?;
+    page.click(&id("import-preview")).await?;
+    page.see(&id("import-row"), "Will be added").await?;
     page.click(&id("import-submit")).await?;
-    page.see(&id("toast"), "Added linus at home").await?;
+    page.see(&id("toast"), "Imported 1 account").await?;
+    page.click("nav a[href='/']").await?;
     page.see("h1", "Overview").await?;
     page.see_count(&id("account-row"), 4).await?;
     page.see(&id("account-name"), "linus at home").await?;
 
     // Pasted again it is known.
-    page.click("a[href='/accounts/add']").await?;
+    page.go("/accounts/new/import").await?;
     page.fill(&id("import-text"), &auth.to_string()).await?;
-    page.click(&id("import-submit")).await?;
-    page.see(&id("toast"), "Updated the tokens of linus at home").await?;
+    page.click(&id("import-preview")).await?;
+    page.see(&id("import-row"), "known").await?;
+    page.go("/accounts").await?;
     page.see_count(&id("account-row"), 4).await?;
     site.finish(&[]).await
 }

@@ -58,14 +58,23 @@ async fn the_first_tab_skips_to_the_content_and_all_controls_follow() -> Result<
     page.press(TAB).await?;
     assert_eq!(focused(page).await?, ("Skip to the content".to_owned(), true));
     let mut names = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..14 {
         page.press(TAB).await?;
         let (name, visible) = focused(page).await?;
         assert!(visible, "the focus on {name:?} cannot be seen");
         names.push(name);
     }
-    let order =
-        ["Switchyard, overview", "Overview", "Decisions", "Keys", "Theme: automatic", "Sign out", "Policy"];
+    let order = [
+        "Switchyard, overview",
+        "Overview",
+        "Accounts",
+        "Proxies",
+        "Decisions",
+        "Keys",
+        "Theme: automatic",
+        "Sign out",
+        "Policy",
+    ];
     assert_eq!(names.get(..order.len()).context("too few")?, order, "{names:?}");
     assert!(names.contains(&"Add account".to_owned()), "{names:?}");
     assert!(names.iter().any(|name| name.contains("ada")), "{names:?}");

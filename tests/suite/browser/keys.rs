@@ -50,5 +50,7 @@ async fn a_label_is_asked_for_and_taken_once() -> Result<()> {
         };
     }
     page.see_count(&id("key-row"), 1).await?;
+    // The key that was shown must not look like the result of the try that failed.
+    page.see_gone(&id("key-created")).await?;
     site.finish(&["/api/admin/keys"]).await
 }

@@ -3,16 +3,24 @@
 //! Every test has its own gateway and its own browser, and ends by looking at the browser's console: an error or a
 //! violation of the content security policy fails it, whatever it was about.
 
+mod account_list;
+mod account_settings;
 mod accounts;
 mod appearance;
 mod chromium;
 mod connection;
 mod decisions;
+mod imports;
+mod key_accounts;
 mod keyboard;
 mod keys;
+mod lab_site;
 mod overview;
 mod page;
+mod pool_tour;
+mod proxies;
 mod sign_in;
+mod sign_ins;
 mod tour;
 
 use anyhow::{Result, ensure};

@@ -135,6 +135,19 @@ impl Page {
         .await
     }
 
+    /// Gives files to a file input: their paths, one a line.
+    pub(super) async fn give(&self, css: &str, paths: &str) -> Result<()> {
+        self.with(css, async |element| Ok(element.send_keys(paths).await?)).await
+    }
+
+    /// What is saved goes there, without a question.
+    pub(super) async fn save_downloads_in(&self, folder: &std::path::Path) -> Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let behaviour = json!({ "behavior": "allow", "downloadPath": folder.display().to_string() });
+        self.browser.devtools("Browser.setDownloadBehavior", behaviour).await?;
+        Ok(())
+    }
+
     /// Chooses an option of a list by its value.
     pub(super) async fn choose(&self, css: &str, value: &str) -> Result<()> {
         self.with(css, async |element| Ok(element.select_by_value(value).await?)).await

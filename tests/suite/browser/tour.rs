@@ -1,4 +1,4 @@
-//! Every page in both themes and three widths: none may scroll sideways. The pictures are kept in `target/screenshots`,
+//! Every page in both themes and four widths: none may scroll sideways. The pictures are kept in `target/screenshots`,
 //! for people to look at.
 
 use std::path::PathBuf;
@@ -11,18 +11,31 @@ use switchyard_tests::{PASSWORD, eventually, repository};
 use super::page::{Page, id};
 use crate::clients::Rig;
 
-const WIDTHS: [u32; 3] = [390, 820, 1440];
+/// A narrow phone, a tablet on end, a laptop, a desk.
+const WIDTHS: [u32; 4] = [360, 820, 1280, 1440];
 const THEMES: [&str; 2] = ["light", "dark"];
 
-struct Tour {
-    page: Page,
+pub(super) struct Tour {
+    pub(super) page: Page,
     folder: PathBuf,
 }
 
 impl Tour {
+    /// With a browser that stands before a gateway.
+    pub(super) fn new(page: Page) -> Result<Self> {
+        let folder = repository().join("target/screenshots");
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { page, folder })
+    }
+
     /// Looks at a page in every way. `ready` is what shows that it is drawn.
-    async fn visit(&self, name: &str, path: &str, ready: (&str, &str)) -> Result<()> {
+    pub(super) async fn visit(&self, name: &str, path: &str, ready: (&str, &str)) -> Result<()> {
         self.page.go(path).await?;
+        self.look(name, ready).await
+    }
+
+    /// Looks at the page that is shown, without loading it anew.
+    pub(super) async fn look(&self, name: &str, ready: (&str, &str)) -> Result<()> {
         for theme in THEMES {
             let media = json!({ "features": [
                 { "name": "prefers-color-scheme", "value": theme },
@@ -81,9 +94,7 @@ async fn traffic(rig: &Rig) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_every_screen() -> Result<()> {
     let rig = Rig::start_with(LabConfig::demo()).await?;
-    let folder = repository().join("target/screenshots");
-    std::fs::create_dir_all(&folder)?;
-    let tour = Tour { page: Page::open(&rig.gateway.url).await?, folder };
+    let tour = Tour::new(Page::open(&rig.gateway.url).await?)?;
     let page = &tour.page;
     tour.visit("setup", "/", ("h1", "Welcome to Switchyard")).await?;
     page.set_up(PASSWORD).await?;
@@ -104,7 +115,6 @@ async fn every_page_fits_every_screen() -> Result<()> {
     tour.visit("decision", &format!("/decisions/{request}"), (&id("decision-sentence"), "after")).await?;
     let cooling = account_named(page, "Cooling").await?;
     tour.visit("account", &format!("/accounts/{cooling}"), (&id("cooldowns"), "Ends")).await?;
-    tour.visit("add-account", "/accounts/add", ("h1", "Add account")).await?;
     tour.visit("keys", "/keys", (&id("key-row"), "ci")).await?;
     tour.visit("not-found", "/no/such/page", ("h1", "No such page")).await?;
     page.click(&id("sign-out")).await?;

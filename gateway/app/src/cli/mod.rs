@@ -5,7 +5,7 @@ mod codex;
 mod completions;
 mod key;
 mod local;
-mod private_file;
+pub(crate) mod private_file;
 mod remote;
 mod running;
 mod serve;
@@ -72,11 +72,19 @@ struct Common {
 /// Which gateway a command speaks to.
 #[derive(Args)]
 struct RemoteArgs {
-    /// The gateway to speak to [environment: SWITCHYARD_URL; default: this machine's]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "The gateway to speak to [environment: SWITCHYARD_URL; default: this machine's]"
+    )]
     url: Option<String>,
-    /// An operator key of that gateway; better set as SWITCHYARD_KEY: arguments can be read by everybody on the machine
-    #[arg(long, global = true, value_name = "KEY")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEY",
+        help = "An operator key of that gateway; better set as SWITCHYARD_KEY, for everybody on the machine reads arguments"
+    )]
     key: Option<String>,
 }
 

@@ -24,6 +24,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 const FIND_TIME: Duration = Duration::from_secs(2);
 /// The longest wait for an answer: some calls ask an upstream.
 const CALL_TIME: Duration = Duration::from_secs(100);
+/// What a refusal is called when something is not there.
+const GONE: &str = "not_found";
 /// The largest answer taken: ten thousand accounts with all they have.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
@@ -205,7 +207,7 @@ impl Admin {
 
     fn refusal(&self, status: StatusCode, answer: &Bytes) -> CallError {
         match serde_json::from_slice::<ApiError>(answer) {
-            Ok(error) if status == StatusCode::NOT_FOUND => CallError::NotFound(error.message),
+            Ok(error) if error.code == GONE => CallError::NotFound(error.message),
             Ok(error) => CallError::Refused { field: error.field, message: error.message },
             Err(_) => self.strange(format!("it answers {status}")),
         }

@@ -1,6 +1,7 @@
 //! `switchyard serve`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -39,7 +40,7 @@ pub(super) async fn run(mut settings: Settings, args: &ServeArgs) -> anyhow::Res
     let accounts = running.gateway.with_pool(|pool| pool.members().count());
     tracing::info!(address = %running.address, accounts, data_dir = %settings.data_dir.display(), "serving");
     if lab.is_some() {
-        tell(&demo_help(running.address));
+        tell(&demo_help(running.address, &settings.data_dir));
     } else if accounts == 0 {
         tell(&first_steps(running.address));
     }
@@ -54,13 +55,15 @@ pub(super) async fn run(mut settings: Settings, args: &ServeArgs) -> anyhow::Res
     Ok(())
 }
 
-fn demo_help(address: SocketAddr) -> String {
+fn demo_help(address: SocketAddr, data_dir: &Path) -> String {
+    let data_dir = data_dir.display();
     format!(
         r#"
 Dashboard    http://{address}/
 Try it       curl -N http://{address}/v1/responses -H 'content-type: application/json' \
                -d '{{"model":"gpt-5.5","input":"hello","stream":true}}'
 Codex CLI    codex -c 'model_provider="switchyard"' -c 'model_providers.switchyard={{name="Switchyard",base_url="http://{address}/v1",wire_api="responses"}}' -m gpt-5.5
+Commands     switchyard status --data-dir {data_dir}
 
 The upstream is simulated and its three accounts are made up: nothing leaves this machine.
 "#

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn tables_are_aligned_and_cannot_steer_the_terminal() {
         let rows = [vec!["NAME".into(), "N".into()], vec!["ada\u{1b}[2J".into(), "12".into()]];
-        assert_eq!(table(&rows), "NAME      N\nada\u{fffd}[2J  12");
+        assert_eq!(table(&rows), "NAME     N\nada\u{fffd}[2J  12");
         assert_eq!(table(&[]), "");
         assert_eq!(pairs(&[("id", "a".into()), ("name", "b\nc".into())]), "id    a\nname  b\u{fffd}c");
     }

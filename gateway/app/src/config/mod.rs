@@ -40,6 +40,10 @@ pub struct Settings {
     pub policy: String,
     /// How long a request waits for a place when every account is busy.
     pub queue_wait: Duration,
+    /// How long settlements are kept; for ever when not set.
+    pub keep_settlements: Option<Duration>,
+    /// How long a request waits when every account is at a burst limit.
+    pub burst_wait: Duration,
     /// How the log is written.
     pub log_format: LogFormat,
     /// What is logged (`info`, `gateway_core=debug,info` …).
@@ -114,6 +118,8 @@ impl Settings {
             callback_port: gateway_server::CALLBACK_PORT,
             policy: raw::POLICY.to_owned(),
             queue_wait: Duration::from_secs(30),
+            keep_settlements: Some(raw::KEEP_SETTLEMENTS),
+            burst_wait: Duration::from_secs(10),
             log_format: LogFormat::Auto,
             log_filter: raw::LOG_FILTER.to_owned(),
             shutdown_grace: Duration::from_secs(30),

@@ -23,6 +23,11 @@ pub(crate) const LOG_FILTER: &str = "info";
 
 /// How every environment variable of ours begins.
 const ENV_PREFIX: &str = "SWITCHYARD_";
+/// How long settlements are kept when nothing was said.
+pub(super) const KEEP_SETTLEMENTS: Duration = Duration::from_secs(90 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The most days that settlements can be kept for.
+const MAX_KEEP_DAYS: u32 = 36_500;
 /// The longest time that streams may be given to finish.
 const MAX_GRACE: Duration = Duration::from_secs(3600);
 
@@ -64,6 +69,16 @@ pub const KEYS: &[Key] = &[
         name: "limits.queue_wait",
         default: "30s",
         help: "how long a request waits for a place when every account is busy",
+    },
+    Key {
+        name: "limits.burst_wait",
+        default: "10s",
+        help: "how long a request waits when every account is at a burst limit; 0s answers 429 at once",
+    },
+    Key {
+        name: "limits.keep_settlements",
+        default: "90d",
+        help: "how long the accounting of requests is kept, e.g. 90d; `forever` removes nothing",
     },
     Key { name: "log.format", default: "auto", help: "auto, pretty or json" },
     Key {
@@ -207,6 +222,8 @@ impl Raw {
         let callback_port = self.parse("sign_in.callback_port", port);
         let policy = self.parse("policy", policy);
         let queue_wait = self.parse("limits.queue_wait", span);
+        let burst_wait = self.parse("limits.burst_wait", span);
+        let keep_settlements = self.parse("limits.keep_settlements", keep);
         let log_format = self.parse("log.format", format);
         let log_filter = self.parse("log.filter", filter);
         let shutdown_grace = self.parse("shutdown.grace", span);
@@ -224,6 +241,8 @@ impl Raw {
                 callback_port: callback_port?,
                 policy: policy?,
                 queue_wait: queue_wait?,
+                keep_settlements: keep_settlements?,
+                burst_wait: burst_wait?,
                 log_format: log_format?,
                 log_filter: log_filter?,
                 shutdown_grace: shutdown_grace?,
@@ -308,6 +327,18 @@ fn span(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     if span > MAX_GRACE { Err(wrong()) } else { Ok(span) }
+}
+
+/// How long something is kept, in days; `None` for ever.
+fn keep(text: &str) -> Result<Option<Duration>, String> {
+    let wrong = || {
+        format!("`{text}` is no number of days from 1 to {MAX_KEEP_DAYS}; write it like 90d, or `forever`")
+    };
+    if text == "forever" {
+        return Ok(None);
+    }
+    let days: u32 = text.strip_suffix('d').and_then(|days| days.parse().ok()).ok_or_else(wrong)?;
+    if (1..=MAX_KEEP_DAYS).contains(&days) { Ok(Some(DAY * days)) } else { Err(wrong()) }
 }
 
 /// On which line each key stands, by its full name.

@@ -17,6 +17,20 @@ fn nothing_said_means_the_defaults() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.database, "/home/ann/.switchyard/switchyard.db");
     assert_eq!(settings.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(settings.keep_settlements, Some(Duration::from_secs(90 * 24 * 3600)));
+}
+
+#[test]
+fn settlements_are_kept_for_days_or_for_ever() {
+    let keep = |text: &str| {
+        let file = format!("[limits]\nkeep_settlements = \"{text}\"\n");
+        load(&file, &[("HOME", "/h")]).map(|settings| settings.keep_settlements)
+    };
+    assert_eq!(keep("7d"), Ok(Some(Duration::from_secs(7 * 24 * 3600))));
+    assert_eq!(keep("forever"), Ok(None));
+    for wrong in ["0d", "7", "7h", "-1d", "36501d", "d", ""] {
+        assert!(keep(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

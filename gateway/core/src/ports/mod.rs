@@ -2,10 +2,12 @@
 //! composition root hands them in.
 
 mod observer;
+mod shared_file;
 pub mod storage;
 mod upstream;
 
 pub use observer::{Ended, Observer, RankingSeen};
+pub use shared_file::{Replaced, SharedFiles};
 pub use storage::{
     AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, Finished, Imported, Learned, Ledger,
     NewAccount, ProxyStore, RefreshOutcome, SeatFit, SettingStore, SettlementRecord, StoreError,

@@ -6,11 +6,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use gateway_domain::{AccountId, AccountKind, Dispatch, Failure, FailureKind, Retry};
-use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_headers};
+use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_header_list, quota_from_headers};
 use gateway_protocol::keep_alive;
 use gateway_protocol::turn::AnswerContext;
 use gateway_scheduler::AccountRef;
 use http::HeaderMap;
+use tokio::time::Instant;
 
 use super::decode::{Asked, Decoded};
 use super::event_reader::EventReader;
@@ -49,12 +50,22 @@ pub(crate) async fn forward(
 ) -> Result<Forwarded, Failure> {
     let mut tried: Vec<AccountRef> = Vec::new();
     let mut last: Option<Failure> = None;
+    let give_up = Instant::now() + gateway.burst_wait;
     loop {
         let scheduled = match schedule(gateway, &decoded, &tried, settlement).await {
             Ok(scheduled) => scheduled,
             // What an account said is worth more than that nobody else is left. When both say the same, the pool
             // knows better than the last account when the first one is back.
-            Err(nobody) => return Err(last.filter(|last| last.kind != nobody.kind).unwrap_or(nobody)),
+            Err(nobody) => {
+                if let Some(wait) =
+                    burst(last.as_ref(), &nobody).filter(|wait| Instant::now() + *wait <= give_up)
+                {
+                    tokio::time::sleep(wait).await;
+                    tried.clear();
+                    continue;
+                }
+                return Err(last.filter(|last| last.kind != nobody.kind).unwrap_or(nobody));
+            }
         };
         tried.push(scheduled.lease.account());
         match attempt(gateway, &decoded, scheduled, settlement).await {
@@ -71,6 +82,14 @@ pub(crate) async fn forward(
             }
         }
     }
+}
+
+/// How long to wait when everybody is only out of breath: a burst limit is over in seconds, and many clients cannot wait
+/// by themselves. A usage limit is nothing to wait for.
+fn burst(last: Option<&Failure>, nobody: &Failure) -> Option<Duration> {
+    let out_of_breath = |kind| matches!(kind, FailureKind::RateLimited | FailureKind::Overloaded);
+    let only_that = last.is_none_or(|last| out_of_breath(last.kind));
+    nobody.retry_after.filter(|_| only_that && nobody.kind == FailureKind::AllCooling)
 }
 
 /// Whether a turn may be sent again although it may already be worked on: it must not be in two places when it adds to
@@ -222,14 +241,9 @@ fn answer_context(gateway: &Gateway, decoded: &Decoded) -> AnswerContext {
 /// Rate-limit headers count on every status: a refusal carries the freshest numbers.
 fn observe_quota(gateway: &Gateway, settlement: &Settlement, headers: &HeaderMap) {
     let now = gateway.now();
-    let told: Vec<(&str, &str)> = headers
-        .iter()
-        .filter(|(name, _)| name.as_str().starts_with("x-codex-"))
-        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-        .collect();
-    // A few comparisons cost less than as many look-ups by names that a header map must parse first.
-    let header = |wanted: &str| told.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
-    let quota = quota_from_headers(header, now);
+    let told = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    // Windows of single features have names of their own.
+    let quota = quota_from_header_list(told.filter(|(name, _)| name.starts_with("x-")), now);
     if let Some(account) = settlement.account_ref() {
         gateway.pool.lock().observe_quota(account, &quota, now);
     }

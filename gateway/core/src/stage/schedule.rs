@@ -1,11 +1,13 @@
 //! Who serves it: asks the policy, checks its answer, takes the place. The built-in ranking steps in when the policy
 //! fails or has no opinion.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gateway_domain::{AccountId, Failure, FailureKind, ModelName, Timestamp};
+use gateway_protocol::models::Catalogue;
 use gateway_protocol::responses::CallerKind;
 use gateway_scheduler::{
     AccountRef, Action, Ask, Asked, Ending, HardTie, Lease, Loss, Nobody, Pool, RankDecision, RankInput,
@@ -192,10 +194,21 @@ fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Aske
     let mut wanted = Ask::new(info, gateway.next_seed());
     wanted.ties.clone_from(&decoded.ties);
     tried.clone_into(&mut wanted.tried);
+    wanted.needs.providers = providers(&gateway.catalogue(), &decoded.model);
     let now = gateway.now();
     let mut pool = gateway.pool.lock();
     let asked = pool.ask(wanted, now);
     (asked, pool.roster().clone())
+}
+
+/// The kinds of account that a model needs; none when anybody may know it. A model that only other upstreams list is not
+/// asked for at ChatGPT accounts: they would refuse it one after the other.
+fn providers(catalogue: &Catalogue, model: &ModelName) -> BTreeSet<String> {
+    if catalogue.slugs().iter().any(|slug| slug == model.as_str()) {
+        return BTreeSet::new();
+    }
+    let listed = catalogue.listed().iter().filter(|listed| listed.id == model.as_str());
+    listed.map(|listed| listed.owner.to_owned()).collect()
 }
 
 fn ask(

@@ -1,3 +1,5 @@
+//! Where requests may go, and where not.
+
 use super::*;
 
 fn ask(allowed: &[&str], url: &str) -> Result<OutboundRequest, OutboundError> {

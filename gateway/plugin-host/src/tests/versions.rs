@@ -173,3 +173,29 @@ fn reloading_under_load_fails_no_request() {
         }
     });
 }
+
+/// Pages in memory, of the process.
+fn resident_pages() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn ten_thousand_reloads_leave_no_memory_behind() {
+    let at = tempfile::tempdir().unwrap();
+    let folder = folder(at.path());
+    let versions = [version("1"), version("2")];
+    let reload = |rounds: std::ops::Range<usize>| {
+        for round in rounds {
+            folder.install("one", &versions[round % 2], None, None).unwrap();
+            assert_eq!(answer(&folder), Some(1 + u32::try_from(round % 2).unwrap()));
+        }
+    };
+    reload(0..500);
+    let warm = resident_pages();
+    reload(500..10_000);
+    let after = resident_pages();
+    println!("{warm} pages after 500 reloads, {after} after 10000");
+    assert!(after < warm + warm / 4, "{warm} pages became {after}");
+}

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::import::{Found, Unusable, read_object};
 
-pub use write::{NoAuthJson, write_auth_json};
+pub use write::{NoAuthJson, last_refresh, renew_auth_json, write_auth_json};
 
 /// The largest `auth.json` taken, in bytes.
 pub const MAX_AUTH_JSON_BYTES: usize = 256 * 1024;

@@ -111,7 +111,8 @@ fn by_code(code: Option<&str>) -> Option<Class> {
         | "invalid_encrypted_content"
         | "content_policy_violation"
         | "string_above_max_length" => class(FailureKind::Refused, Retry::Never),
-        "model_not_found" => elsewhere(FailureKind::ModelNotSupported),
+        // The Anthropic API has no code of its own for a model that it does not know.
+        "model_not_found" | "not_found_error" => elsewhere(FailureKind::ModelNotSupported),
         _ => return None,
     })
 }
@@ -152,6 +153,7 @@ fn by_text(message: Option<&str>) -> Option<Class> {
     } else if says("you've hit your usage limit")
         || says("purchase more credits")
         || says("codex/settings/usage")
+        || says("credit balance is too low")
     {
         Some(elsewhere(FailureKind::QuotaExhausted))
     } else if says("account has been deactivated") {
@@ -173,6 +175,8 @@ fn by_status(status: u16, body: &[u8], quota: &QuotaSnapshot) -> Class {
         429 if exhausted_reset(quota).is_some() => elsewhere(FailureKind::QuotaExhausted),
         429 => elsewhere(FailureKind::RateLimited),
         503 | 529 => elsewhere(FailureKind::Overloaded),
+        // A child gateway found that it leads back to us: no fault of its account, and another one may not.
+        508 => elsewhere(FailureKind::GatewayLoop),
         426 | 500.. => elsewhere(FailureKind::UpstreamFault),
         _ => class(FailureKind::Refused, Retry::Never),
     }

@@ -54,7 +54,7 @@ fn tell(operator: &str, request: &Request) {
 }
 
 /// The operator key that a caller shows, whether it is valid or not.
-fn operator_key(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn operator_key(headers: &HeaderMap) -> Option<&str> {
     let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let key = key.trim();
     (scheme.eq_ignore_ascii_case("bearer") && key.starts_with(OPERATOR_KEY_PREFIX)).then_some(key)

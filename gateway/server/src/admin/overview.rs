@@ -10,11 +10,12 @@ use axum::response::sse::{Event, KeepAlive};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use gateway_api::Overview;
+use gateway_core::stage::hash_client_key;
 use http::HeaderMap;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::guard::session_token;
+use super::guard::{operator_key, session_token};
 use super::view;
 use crate::AppState;
 
@@ -32,23 +33,41 @@ pub(crate) async fn show(State(state): State<AppState>) -> Json<Overview> {
 
 struct Watching {
     state: AppState,
-    token: String,
+    who: Watcher,
     changes: watch::Receiver<u64>,
     /// When the next event may come; none before the first one.
     not_before: Option<Instant>,
 }
 
-/// `GET /events`: `overview` events until the session or the gateway ends.
+/// Who is told. They are only as long as they might ask again.
+enum Watcher {
+    Session(String),
+    Operator([u8; 32]),
+}
+
+impl Watcher {
+    fn of(headers: &HeaderMap) -> Self {
+        match operator_key(headers) {
+            Some(key) => Self::Operator(hash_client_key(key)),
+            None => Self::Session(session_token(headers).unwrap_or_default().to_owned()),
+        }
+    }
+
+    async fn may_watch(&self, state: &AppState) -> bool {
+        match self {
+            Self::Session(token) => state.sessions.is_open(token, state.gateway.now()),
+            Self::Operator(hash) => state.gateway.operator(hash).await.is_some(),
+        }
+    }
+}
+
+/// `GET /events`: `overview` events until the session, the key or the gateway ends.
 pub(crate) async fn events(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let watching = Watching {
-        token: session_token(&headers).unwrap_or_default().to_owned(),
-        changes: state.gateway.watch(),
-        not_before: None,
-        state,
-    };
+    let watching =
+        Watching { who: Watcher::of(&headers), changes: state.gateway.watch(), not_before: None, state };
     Sse::new(unfold(watching, next_event)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
@@ -65,7 +84,7 @@ async fn next_event(mut watching: Watching) -> Option<(Result<Event, Infallible>
             () = due => {}
         }
     }
-    if !watching.state.sessions.is_open(&watching.token, watching.state.gateway.now()) {
+    if !watching.who.may_watch(&watching.state).await {
         return None;
     }
     watching.changes.mark_unchanged();

@@ -17,6 +17,10 @@ pub(crate) async fn begin(
 ) -> Result<(StatusCode, Json<SignInView>), Refusal> {
     let account = wanted.account.as_deref().map(AccountId::parse).transpose();
     let account = account.map_err(|error| Refusal::field("account", error.to_string()))?;
+    // Said now, not after somebody has signed in for nothing.
+    if let Some(account) = account.as_ref().filter(|id| !state.gateway.accounts().contains_key(*id)) {
+        return Err(Refusal::not_found(format!("there is no account `{account}` to sign in again")));
+    }
     let wish = Wish { name: wanted.name, account };
     let (flow, comes_back) = match wanted.method {
         SignInMethod::Browser => {
@@ -39,6 +43,12 @@ pub(crate) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<SignInView>, Refusal> {
     let flow = state.door.sign_ins().find(&id).ok_or_else(gone)?;
+    // A device's account was stored behind everybody's back; whoever reads "done" finds it in the pool.
+    if let Stage::Done { account, .. } = &flow.stage
+        && !state.gateway.accounts().contains_key(account)
+    {
+        state.gateway.sync_accounts().await?;
+    }
     Ok(Json(view(flow, true)))
 }
 

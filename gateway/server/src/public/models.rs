@@ -1,42 +1,82 @@
-//! The model list, in the shape of who asks.
+//! The model list, and single models, in the shape of who asks.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use gateway_core::stage::identify;
-use gateway_domain::{Dialect, Failure};
-use http::HeaderValue;
+use gateway_domain::{Dialect, Failure, FailureKind};
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 use crate::peer::peer_of;
 use crate::{AppState, rescue};
 
+/// Every client of the Anthropic API sends it, and nobody else.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
+
 /// `GET /v1/models`: the public list; Codex asks with `?client_version=` and gets its catalogue.
 pub(crate) async fn by_caller(State(state): State<AppState>, request: Request) -> Response {
     let asks_as_codex = request.uri().query().is_some_and(|query| query.contains("client_version="));
-    answer(allowed(&state, &request).map(|()| {
+    let dialect = dialect_of(request.headers());
+    let list = allowed(&state, &request).map(|()| {
         let catalogue = state.gateway.catalogue();
-        if asks_as_codex { catalogue.for_codex() } else { catalogue.for_openai() }
-    }))
+        match dialect {
+            Dialect::AnthropicMessages => catalogue.for_anthropic(),
+            _ if asks_as_codex => catalogue.for_codex(),
+            _ => catalogue.for_openai(),
+        }
+    });
+    answer(list, dialect)
+}
+
+/// `GET /v1/models/{id}`. Names of some servers hold slashes.
+pub(crate) async fn one(State(state): State<AppState>, Path(id): Path<String>, request: Request) -> Response {
+    let dialect = dialect_of(request.headers());
+    let found = allowed(&state, &request).and_then(|()| {
+        let catalogue = state.gateway.catalogue();
+        let model = match dialect {
+            Dialect::AnthropicMessages => catalogue.one_for_anthropic(&id),
+            _ => catalogue.one_for_openai(&id),
+        };
+        model.ok_or_else(unknown)
+    });
+    answer(found, dialect)
 }
 
 /// `GET /backend-api/codex/models`.
 pub(crate) async fn codex(State(state): State<AppState>, request: Request) -> Response {
-    answer(allowed(&state, &request).map(|()| state.gateway.catalogue().for_codex()))
+    let list = allowed(&state, &request).map(|()| state.gateway.catalogue().for_codex());
+    answer(list, Dialect::OpenAiResponses)
+}
+
+fn dialect_of(headers: &HeaderMap) -> Dialect {
+    if headers.contains_key(ANTHROPIC_VERSION) {
+        Dialect::AnthropicMessages
+    } else {
+        Dialect::OpenAiResponses
+    }
+}
+
+/// The name is not repeated: it is the caller's text.
+fn unknown() -> Failure {
+    let mut failure =
+        Failure::gateway(FailureKind::UnknownModel, "there is no such model; GET /v1/models lists all");
+    failure.param = Some("model");
+    failure
 }
 
 fn allowed(state: &AppState, request: &Request) -> Result<(), Failure> {
     identify(&state.gateway.keys(), peer_of(request), request.headers()).map(drop)
 }
 
-fn answer(list: Result<Bytes, Failure>) -> Response {
+fn answer(list: Result<Bytes, Failure>, dialect: Dialect) -> Response {
     match list {
         Ok(list) => {
             let mut response = Response::new(Body::from(list));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(failure) => rescue::answer(&failure, Dialect::OpenAiResponses, None),
+        Err(failure) => rescue::answer(&failure, dialect, None),
     }
 }

@@ -1,3 +1,5 @@
+//! What is found, and what only looks like it.
+
 use super::*;
 
 const ALL: [Kind; 6] = [Kind::Email, Kind::Key, Kind::PrivateKey, Kind::Card, Kind::Iban, Kind::Ip];
@@ -90,16 +92,4 @@ fn every_prefix_passes_the_first_look() {
         let key = format!("{}{}", std::str::from_utf8(prefix).unwrap(), "a1".repeat(least));
         assert_eq!(found(&key), [(Kind::Key, key.as_str())]);
     }
-}
-
-#[test]
-#[ignore = "scratch"]
-fn scratch_speed() {
-    let words = "The quick brown fox, aged 42, jumps over the lazy dog; call() it if x < y. ";
-    let text = words.repeat(900);
-    let begun = std::time::Instant::now();
-    for _ in 0..200 {
-        std::hint::black_box(all(std::hint::black_box(&text), &ALL));
-    }
-    println!("{} ns per KiB", begun.elapsed().as_nanos() / 200 / (text.len() as u128 / 1024));
 }

@@ -1,3 +1,5 @@
+//! Answers in pieces of every size.
+
 use super::*;
 use crate::find::{self, Kind};
 

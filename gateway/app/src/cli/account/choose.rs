@@ -104,8 +104,8 @@ mod tests {
     ];
 
     fn found(wanted: &str) -> Result<&'static str, String> {
-        let keys = |row: &Row| Keys { id: row.0, name: row.1, email: Some(row.2) };
-        pick(&ALL, wanted, keys).map(|row| row.0).map_err(|error| error.to_string())
+        let found = pick(&ALL, wanted, |row| Keys { id: row.0, name: row.1, email: Some(row.2) });
+        found.map(|row| row.0).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -46,8 +46,7 @@ pub(in crate::cli) struct UseArgs {
     /// For the Codex CLI
     #[arg(long, required = true)]
     cli: bool,
-    /// The home of the Codex CLI [default: CODEX_HOME, or ~/.codex]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = "The home of the Codex CLI [default: CODEX_HOME, or ~/.codex]")]
     codex_home: Option<PathBuf>,
     /// Only write the file when it does not hold the account's newest tokens
     #[arg(long)]

@@ -1,3 +1,5 @@
+//! Answers that are carried out, and answers that are failures.
+
 use super::*;
 use crate::hooks::{Insertion, Role, TextPart};
 

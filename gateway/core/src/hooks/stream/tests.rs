@@ -1,3 +1,5 @@
+//! Streams with a filter that answers what it is told to.
+
 use gateway_domain::{Dialect, ModelName, RequestId};
 use gateway_scheduler::{PolicyLanguage, RequestInfo, Surface};
 use parking_lot::Mutex;

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::ports::{
-    AccountStore, Claim, ClaimHolder, Clock, Finished, Imported, Learned, NewAccount, StoreError, StoredAccount,
-    StoredCredentials,
+    AccountStore, Claim, ClaimHolder, Clock, Finished, Imported, Learned, NewAccount, StoreError,
+    StoredAccount, StoredCredentials,
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);

@@ -1,7 +1,7 @@
 //! Writing an `auth.json` that the Codex CLI reads. Refuses: files; the caller has the place and the permissions.
 
 use gateway_domain::{Account, AccountKind, Credentials, Secret, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::is_jwt;
 
@@ -55,4 +55,62 @@ pub fn write_auth_json(account: &Account, credentials: &Credentials) -> Result<S
 /// A time as Codex writes it; a time beyond all calendars is none.
 fn rfc3339(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_millisecond(at.as_millis()).ok().map(|at| at.to_string())
+}
+
+/// The same `auth.json` with other tokens in it; everything else that it holds is kept. `None` when the text is no
+/// sign-in with nested tokens, as the Codex CLI writes it.
+#[must_use]
+pub fn renew_auth_json(text: &str, credentials: &Credentials) -> Option<Secret> {
+    let mut file: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
+    let tokens = file.get_mut("tokens")?.as_object_mut()?;
+    tokens.insert("access_token".to_owned(), json!(credentials.access_token.expose()));
+    if let Some(refresh) = &credentials.refresh_token {
+        tokens.insert("refresh_token".to_owned(), json!(refresh.expose()));
+    }
+    if let Some(id) = &credentials.id_token {
+        tokens.insert("id_token".to_owned(), json!(id.expose()));
+    }
+    let refreshed = rfc3339(credentials.refreshed_at)?;
+    file.as_object_mut()?.insert("last_refresh".to_owned(), json!(refreshed));
+    Some(Secret::new(format!("{file:#}\n")))
+}
+
+/// When the tokens of an `auth.json` were obtained, if it says so.
+#[must_use]
+pub fn last_refresh(text: &str) -> Option<Timestamp> {
+    let file: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
+    let at =
+        ["last_refresh", "lastRefreshAt", "lastRefresh"].iter().find_map(|name| file.get(name)?.as_str())?;
+    let at: jiff::Timestamp = at.parse().ok()?;
+    Some(Timestamp::from_millis(at.as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_renewed_in_place_and_the_rest_stays() {
+        let text = r#"{"auth_mode":"chatgpt","x":{"y":[1.50]},"tokens":{"access_token":"a","refresh_token":"r","id_token":"i","account_id":"w"},"last_refresh":"2026-01-01T00:00:00Z"}"#;
+        assert_eq!(last_refresh(text), Some(Timestamp::from_secs(1_767_225_600)));
+        let new = Credentials {
+            access_token: Secret::from("a2"),
+            refresh_token: Some(Secret::from("r2")),
+            id_token: None,
+            expires_at: None,
+            refreshed_at: Timestamp::from_secs(1_767_312_000),
+        };
+        let renewed = renew_auth_json(text, &new).unwrap();
+        let file: Value = serde_json::from_str(renewed.expose()).unwrap();
+        let tokens =
+            json!({ "access_token": "a2", "refresh_token": "r2", "id_token": "i", "account_id": "w" });
+        assert_eq!((&file["tokens"], &file["x"]), (&tokens, &json!({ "y": [1.5] })));
+        assert_eq!(last_refresh(renewed.expose()), Some(new.refreshed_at));
+        for other in ["", "[]", "{}", r#"{"tokens":7}"#, r#"{"access_token":"flat"}"#] {
+            assert_eq!(renew_auth_json(other, &new), None, "{other}");
+        }
+        for none in ["{}", r#"{"last_refresh":7}"#, r#"{"last_refresh":"yesterday"}"#] {
+            assert_eq!(last_refresh(none), None);
+        }
+    }
 }

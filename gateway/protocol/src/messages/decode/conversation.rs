@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::blocks::{self, Place};
 use crate::turn::{Item, Message, Part, Role, TurnError};
-use crate::wire::{Content, Fields};
+use crate::wire::{Content, Fields, Object};
 
 #[derive(Deserialize)]
 struct WireMessage<'a> {
@@ -40,14 +40,14 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) fn read(fields: &mut Fields<'_, '_>) -> Result<Self, TurnError> {
-        let messages: Vec<WireMessage<'_>> =
+        let messages: Vec<Object<WireMessage<'_>>> =
             fields.get("messages")?.ok_or_else(|| TurnError::missing("messages"))?;
         if messages.is_empty() {
             return Err(TurnError::invalid("messages", "at least one message is required"));
         }
         let mut conversation = Self::default();
         let last = messages.len() - 1;
-        for (nth, message) in messages.into_iter().enumerate() {
+        for (nth, Object(message)) in messages.into_iter().enumerate() {
             conversation.message(message, nth, nth == last)?;
         }
         Ok(conversation)
