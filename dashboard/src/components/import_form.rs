@@ -157,7 +157,9 @@ pub(crate) fn ImportForm() -> impl IntoView {
     };
     // Another format or another name makes another preview.
     Effect::new(move |last: Option<()>| {
-        (form.format.track(), form.name.track(), form.replace.track());
+        form.format.track();
+        form.name.track();
+        form.replace.track();
         if last.is_some() {
             form.touch();
         }
@@ -173,12 +175,6 @@ pub(crate) fn ImportForm() -> impl IntoView {
             >
                 {texts(form)}
                 <div class="fields">{options(form)}</div>
-                {check_field(
-                    "import-replace",
-                    "Also take older tokens",
-                    "Otherwise an account that has newer ones keeps them.",
-                    form.replace,
-                )}
                 {form.mistakes.place()}
                 <div class="actions">
                     <button type="submit" class="button primary" data-testid="import-preview" disabled=move || form.busy.get().is_some()>
@@ -204,6 +200,12 @@ fn options(form: Form) -> AnyView {
     view! {
         {choice_field(format, form.format, form.mistakes, formats)}
         {text_field(name, form.name, form.mistakes)}
+        {check_field(
+            "import-replace",
+            "Also take older tokens",
+            "Otherwise an account that has newer ones keeps them.",
+            form.replace,
+        )}
     }
     .into_any()
 }

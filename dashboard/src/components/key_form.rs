@@ -181,15 +181,9 @@ fn fields(form: Form) -> AnyView {
         }}
         {move || {
             let kind = form.kind();
-            let (label, hint) = match kind.address {
-                Address::Needed => ("Address", "Where the server is, with its version path if it has one."),
-                Address::Usual => ("Address (optional)", "Only where another address than the usual one is needed."),
-            };
-            let field = Field { id: "key-url", name: "base_url", label, hint };
-            view! {
-                {text_field(field, form.base_url, form.mistakes)}
-                <p class="hint example">"Such as " <code>{kind.example}</code></p>
-            }
+            let label = if kind.address == Address::Needed { "Address" } else { "Address (optional)" };
+            let field = Field { id: "key-url", name: "base_url", label, hint: kind.address_hint };
+            text_field(field, form.base_url, form.mistakes)
         }}
     }
     .into_any()

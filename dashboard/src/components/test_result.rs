@@ -7,7 +7,7 @@ use super::icon::{Icon, icon};
 use crate::logic::answer::Problem;
 use crate::logic::key_account::DIALECTS;
 use crate::logic::number::plural;
-use crate::logic::time::took;
+use crate::logic::time::latency;
 
 /// Latency, dialects and models, or why it failed.
 pub(crate) fn test_result(result: &Result<AccountTested, Problem>) -> AnyView {
@@ -24,7 +24,6 @@ pub(crate) fn test_result(result: &Result<AccountTested, Problem>) -> AnyView {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of a test")]
 fn found(tested: &AccountTested) -> AnyView {
     let word = |dialect: &String| {
         let known = DIALECTS.iter().find(|(key, _)| key == dialect);
@@ -38,7 +37,7 @@ fn found(tested: &AccountTested) -> AnyView {
             <p class="notice-line">
                 {icon(Icon::Check)}
                 <span>
-                    "Answered in " {took(tested.latency_ms as f64)}
+                    "Answered in " {latency(tested.latency_ms)}
                     {(!dialects.is_empty()).then(|| format!(". Speaks {dialects}."))}
                 </span>
             </p>

@@ -3,7 +3,7 @@
 use gateway_api::{ImportFormat, ImportRowOutcome, ImportRowView};
 
 use super::accounts::{kind_word, plan_word};
-use super::number::{UNKNOWN, count};
+use super::number::count;
 
 /// What the gateway takes at once.
 pub(crate) const MAX_BYTES: f64 = 32.0 * 1024.0 * 1024.0;
@@ -51,12 +51,12 @@ impl Line {
         }
     }
 
-    /// `ChatGPT Plus`.
+    /// `ChatGPT Plus`; nothing for an entry that could not be read.
     pub(crate) fn what(&self) -> String {
         let kind = self.row.kind.as_deref().map(|kind| kind_word(kind).to_owned());
         let plan = self.row.plan.as_deref().filter(|plan| !plan.is_empty()).map(plan_word);
         let words: Vec<String> = [kind, plan].into_iter().flatten().collect();
-        if words.is_empty() { UNKNOWN.to_owned() } else { words.join(" ") }
+        words.join(" ")
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!((one.place().as_str(), one.what().as_str()), ("Line 3", "ChatGPT Plus"));
         one.file = Some("a.json".to_owned());
         (one.row.kind, one.row.plan) = (None, None);
-        assert_eq!((one.place().as_str(), one.what().as_str()), ("a.json, line 3", UNKNOWN));
+        assert_eq!((one.place().as_str(), one.what().as_str()), ("a.json, line 3", ""));
     }
 
     #[test]

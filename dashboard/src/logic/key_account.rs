@@ -35,6 +35,8 @@ pub(crate) struct KeyKind {
     pub(crate) address: Address,
     /// An address as an example.
     pub(crate) example: &'static str,
+    /// What is said about its address.
+    pub(crate) address_hint: &'static str,
     /// What is said about the key.
     pub(crate) key_hint: &'static str,
 }
@@ -47,6 +49,7 @@ pub(crate) const KINDS: [KeyKind; 4] = [
         what: "An API key of the OpenAI platform",
         address: Address::Usual,
         example: "https://api.openai.com/v1",
+        address_hint: "Only where another than https://api.openai.com/v1 is needed.",
         key_hint: "Begins with sk-.",
     },
     KeyKind {
@@ -55,6 +58,7 @@ pub(crate) const KINDS: [KeyKind; 4] = [
         what: "An API key of the Anthropic console",
         address: Address::Usual,
         example: "https://api.anthropic.com",
+        address_hint: "Only where another than https://api.anthropic.com is needed.",
         key_hint: "Begins with sk-ant-.",
     },
     KeyKind {
@@ -63,6 +67,7 @@ pub(crate) const KINDS: [KeyKind; 4] = [
         what: "vLLM, Ollama, DeepSeek, OpenRouter and others",
         address: Address::Needed,
         example: "http://127.0.0.1:11434/v1",
+        address_hint: "With the version path, if the server has one: http://127.0.0.1:11434/v1",
         key_hint: "Leave it empty for a server that takes none.",
     },
     KeyKind {
@@ -71,6 +76,7 @@ pub(crate) const KINDS: [KeyKind; 4] = [
         what: "Another Switchyard, or a codexlb",
         address: Address::Needed,
         example: "https://gateway.example",
+        address_hint: "Where its dashboard is: https://gateway.example",
         key_hint: "A client key of that gateway; empty if it takes none from here.",
     },
 ];

@@ -58,6 +58,12 @@ pub(crate) fn took(ms: f64) -> String {
     }
 }
 
+/// How long an answer took, as far as whole milliseconds tell: `less than 1 ms`, `840 ms`, `1.24 s`.
+#[expect(clippy::cast_precision_loss, reason = "an answer does not take thousands of years")]
+pub(crate) fn latency(ms: u64) -> String {
+    if ms == 0 { "less than 1 ms".to_owned() } else { took(ms as f64) }
+}
+
 /// How long a ranking took: `9 µs`, `340 µs`, `1.2 ms`.
 pub(crate) fn took_us(us: f64) -> String {
     match us {
@@ -122,6 +128,7 @@ mod tests {
         ] {
             assert_eq!(took(ms), words, "{ms} ms");
         }
+        assert_eq!([latency(0), latency(12), latency(1_240)], ["less than 1 ms", "12 ms", "1.24 s"]);
         assert_eq!(took_us(9.0), "9.0 µs");
         assert_eq!(took_us(340.2), "340 µs");
         assert_eq!(took_us(1_200.0), "1.2 ms");

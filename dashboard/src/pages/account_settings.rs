@@ -220,7 +220,9 @@ fn about(form: Form) -> AnyView {
             {text_field(field("settings-name", "name", "Name", ""), form.name, mistakes)}
             {text_field(field("settings-groups", "groups", "Groups", commas), form.groups, mistakes)}
             {text_field(field("settings-tags", "tags", "Tags", commas), form.tags, mistakes)}
-            {area_field(field("settings-notes", "notes", "Notes", ""), form.notes, mistakes, "2")}
+            <div class="whole">
+                {area_field(field("settings-notes", "notes", "Notes", ""), form.notes, mistakes, "2")}
+            </div>
         </div>
     }
     .into_any()

@@ -16,7 +16,7 @@ use crate::desk::Desk;
 use crate::load::Loader;
 use crate::logic::answer::Problem;
 use crate::logic::number::plural;
-use crate::logic::time::took;
+use crate::logic::time::latency;
 
 /// What a try of a proxy came to.
 #[derive(Clone, PartialEq)]
@@ -109,7 +109,7 @@ pub(crate) fn ProxiesPage() -> impl IntoView {
         </div>
         <section class="panel" aria-labelledby="new-proxy-title">
             <h2 id="new-proxy-title">"New proxy"</h2>
-            <ProxyForm known=None on_done=added />
+            <ProxyForm known=None on_done=added on_cancel=None />
         </section>
         <section class="panel" aria-labelledby="proxies-title">
             <div class="panel-head">
@@ -173,11 +173,10 @@ fn row(proxy: ProxyView, yard: Yard) -> impl IntoView {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of a test")]
 fn trial_words(trial: &Trial) -> AnyView {
     let (class, words) = match trial {
         Trial::Running => ("sub", "testing …".to_owned()),
-        Trial::Ended(Ok(tested)) => ("sub", format!("works, {}", took(tested.latency_ms as f64))),
+        Trial::Ended(Ok(tested)) => ("sub", format!("works, {}", latency(tested.latency_ms))),
         Trial::Ended(Err(problem)) => ("sub bad", problem.message()),
     };
     view! {
@@ -234,9 +233,10 @@ fn Edit(yard: Yard) -> impl IntoView {
         yard.trials.update(|trials| drop(trials.remove(&proxy.id)));
         yard.loader.reload();
     });
+    let cancelled = Callback::new(move |()| yard.is_editing.set(false));
     view! {
         <Dialog is_open=yard.is_editing title=title>
-            <ProxyForm known=yard.edited.get_untracked() on_done=saved />
+            <ProxyForm known=yard.edited.get_untracked() on_done=saved on_cancel=Some(cancelled) />
         </Dialog>
     }
 }

@@ -12,7 +12,11 @@ use crate::logic::form::{Mistake, list_of, list_text, some};
 
 /// Two may be on the page at once, the new one and the one that is edited; their ids differ.
 #[component]
-pub(super) fn ProxyForm(known: Option<ProxyView>, on_done: Callback<ProxyView>) -> impl IntoView {
+pub(super) fn ProxyForm(
+    known: Option<ProxyView>,
+    on_done: Callback<ProxyView>,
+    on_cancel: Option<Callback<()>>,
+) -> impl IntoView {
     let desk = Desk::get();
     let is_new = known.is_none();
     let name = RwSignal::new(known.as_ref().map(|proxy| proxy.name.clone()).unwrap_or_default());
@@ -54,15 +58,25 @@ pub(super) fn ProxyForm(known: Option<ProxyView>, on_done: Callback<ProxyView>) 
         });
     };
     let [of_name, of_url, of_groups] = fields(is_new);
+    let of_name = text_field(of_name, name, mistakes);
+    let of_url = secret_field(of_url, url, mistakes);
+    // A new one is its address; a known one is its name.
+    let [first, second] = if is_new { [of_url, of_name] } else { [of_name, of_url] };
     view! {
         <form class="form" on:submit=send>
             <div class="fields" class:single=!is_new>
-                {secret_field(of_url, url, mistakes)}
-                {text_field(of_name, name, mistakes)}
+                {first} {second}
                 {text_field(of_groups, groups, mistakes)}
             </div>
             {mistakes.place()}
             <div class="actions" class:end=!is_new>
+                {on_cancel.map(|cancel| {
+                    view! {
+                        <button type="button" class="button" on:click=move |_| cancel.run(())>
+                            "Cancel"
+                        </button>
+                    }
+                })}
                 <button
                     type="submit"
                     class="button primary"
