@@ -49,7 +49,8 @@ fn mentions(account: &AccountView, word: &str) -> bool {
         account.plan.as_deref(),
         Some(kind_word(&account.kind)),
         Some(state_word(account.state)),
-        Some(account.id.as_str()),
+        // Of an id only the whole says something: every short word of digits would be found in some.
+        Some(account.id.as_str()).filter(|id| word.len() >= id.len()),
     ];
     let words = account.groups.iter().chain(&account.tags).map(String::as_str);
     shown.into_iter().flatten().chain(words).any(|text| contains(text, word))
@@ -143,6 +144,8 @@ mod tests {
             ("büro", true),
             ("cool eu", true),
             ("anna pro", false),
+            ("id-anna", true),
+            ("id-", false),
             ("annab", false),
             ("a very long word that no account can hold anywhere in its name", false),
         ] {

@@ -102,7 +102,8 @@ async fn a_long_list_is_shown_in_pages_and_rows_stay_the_same_elements() -> Resu
     let mark =
         "document.querySelectorAll('[data-testid=account-row]').forEach(one => one.dataset.mark = '1')";
     page.script(mark, vec![]).await?;
-    let last = site.accounts().await?.pop().context("nobody")?;
+    let accounts = site.accounts().await?;
+    let last = accounts.iter().find(|one| one["name"] == "key 102").context("no such account")?;
     let path = format!("/accounts/{}", last["id"].as_str().context("no id")?);
     site.call(Method::PATCH, &path, &json!({ "paused": true })).await?;
     page.see(&id("account-row"), "Paused").await?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use switchyard_tests::{PASSWORD, eventually};
+use switchyard_tests::{Answer, PASSWORD, eventually};
 
 use super::lab_site::LabSite;
 use super::page::id;
@@ -62,6 +62,20 @@ async fn settings_are_saved_and_come_back() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken_is_said_beside_the_name() -> Result<()> {
+    let site = LabSite::start(2).await?;
+    let page = &site.page;
+    let [first, second] = &*site.accounts().await? else { anyhow::bail!("not two accounts") };
+    open(&site, first["id"].as_str().context("no id")?).await?;
+    page.fill(&id("settings-name"), second["name"].as_str().context("no name")?).await?;
+    page.click(&id("settings-save")).await?;
+    page.see("#settings-name-note .form-error", "taken").await?;
+    assert_eq!(page.attribute(&id("settings-name"), "aria-invalid").await?.as_deref(), Some("true"));
+    assert_eq!(page.script("return document.activeElement.id", vec![]).await?, "settings-name");
+    site.finish(&["/api/admin/accounts/"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn header_values_go_in_and_never_come_out() -> Result<()> {
     let site = LabSite::start(0).await?;
     let page = &site.page;
@@ -83,7 +97,7 @@ async fn header_values_go_in_and_never_come_out() -> Result<()> {
     // Refused by the gateway: said where the headers are.
     page.click(&id("header-add")).await?;
     page.fill(&id("header-name"), "host").await?;
-    page.fill(&format!("{}:last-of-type {}", id("header-row"), id("header-value")), "x").await?;
+    page.fill(&format!("{}[placeholder=value]", id("header-value")), "x").await?;
     page.click(&id("settings-save")).await?;
     page.see(".form-error", "set by the transport").await?;
     page.click("[aria-label='Remove the header host']").await?;
@@ -107,7 +121,8 @@ async fn what_is_typed_survives_the_life_around_it() -> Result<()> {
     // The account serves a request meanwhile, so the page moves.
     let body = json!({ "model": "gpt-5.5", "input": "hello", "stream": true });
     let turn = site.http.post(format!("{}/v1/responses", site.gateway.url)).body(body.to_string());
-    turn.header("content-type", "application/json").send().await?.bytes().await?;
+    let answer = Answer::read(turn.header("content-type", "application/json").send().await?).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
     page.see_count(&id("decision-row"), 1).await?;
     let notes = "return document.querySelector('#settings-notes').value";
     assert_eq!(page.script(notes, vec![]).await?, "half a thought");

@@ -35,7 +35,7 @@ fn each_kind_is_found_to_its_last_character() {
     ] {
         assert_eq!(found(text), [expected], "{text}");
     }
-    let block = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----";
+    let block = concat!("-----BEGIN RSA ", "PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----");
     assert_eq!(found(&format!("a\n{block}\nb")), [(Kind::PrivateKey, block)]);
     let cut = concat!("-----BEGIN ", "PRIVATE KEY-----\nMIIE");
     assert_eq!(found(cut), [(Kind::PrivateKey, cut)], "one that was cut off is one too");
