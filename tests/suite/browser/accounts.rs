@@ -1,7 +1,6 @@
 //! One account: its page, pausing, renaming, deleting, and adding one.
 
 use anyhow::{Context, Result};
-use gateway_lab::{Lab, LabAccount, LabClock, LabConfig};
 
 use super::Site;
 use super::page::id;
@@ -76,37 +75,5 @@ async fn it_is_renamed_and_deleted() -> Result<()> {
     page.click(&format!("dialog[open] {}", id("confirm-action"))).await?;
     page.see("h1", "Accounts").await?;
     page.see_count(&id("account-row"), 2).await?;
-    site.finish(&[]).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pasted_sign_in_becomes_an_account() -> Result<()> {
-    let site = Site::signed_in().await?;
-    let page = &site.page;
-    page.see_count(&id("account-row"), 3).await?;
-    page.click("a[href='/accounts/new']").await?;
-    page.see("h1", "Add account").await?;
-    page.click("a[href='/accounts/new/import']").await?;
-
-    let elsewhere = Lab::new(LabConfig::new(vec![LabAccount::new("linus", "pro")], LabClock::real()));
-    let auth = elsewhere.issue_auth_json(0).context("no account")?;
-    page.fill(&id("import-text"), &auth.to_string()).await?;
-    page.fill(&id("import-name"), "linus at home").await?;
-    page.click(&id("import-preview")).await?;
-    page.see(&id("import-row"), "Will be added").await?;
-    page.click(&id("import-submit")).await?;
-    page.see(&id("toast"), "Imported 1 account").await?;
-    page.click("nav a[href='/']").await?;
-    page.see("h1", "Overview").await?;
-    page.see_count(&id("account-row"), 4).await?;
-    page.see(&id("account-name"), "linus at home").await?;
-
-    // Pasted again it is known.
-    page.go("/accounts/new/import").await?;
-    page.fill(&id("import-text"), &auth.to_string()).await?;
-    page.click(&id("import-preview")).await?;
-    page.see(&id("import-row"), "known").await?;
-    page.go("/accounts").await?;
-    page.see_count(&id("account-row"), 4).await?;
     site.finish(&[]).await
 }

@@ -48,7 +48,9 @@ async fn a_preview_stores_nothing_and_the_import_says_what_became_of_each_line()
 async fn several_files_are_chosen_previewed_and_left_out() -> Result<()> {
     let site = LabSite::start(0).await?;
     let page = &site.page;
-    let elsewhere = Lab::new(LabConfig::new(vec![LabAccount::new("linus", "pro")], LabClock::real()));
+    let config = LabConfig::new(vec![LabAccount::new("linus", "pro")], LabClock::real());
+    // Another seed: labs of the same one issue the same tokens.
+    let elsewhere = Lab::new(LabConfig { seed: 2, ..config });
     let mut paths = Vec::new();
     for (name, auth) in
         [("ada.json", site.lab.issue_auth_json(0)), ("linus.json", elsewhere.issue_auth_json(0))]

@@ -25,7 +25,9 @@ async fn the_pool_shows_its_accounts_with_windows_and_states() -> Result<()> {
     for (name, used) in [("ada", ["62%", "35%"]), ("grace", ["8%", "21%"]), ("team", ["90%", "74%"])] {
         let row = rows.iter().find(|row| row.contains(name)).context("no row")?;
         assert!(used.iter().all(|used| row.contains(used)), "{name}: {row}");
-        assert!(row.contains("Healthy"), "{name}: {row}");
+        // Nine tenths of a window are gone: still used, but no longer at its best.
+        let state = if name == "team" { "Degraded" } else { "Healthy" };
+        assert!(row.contains(state), "{name}: {row}");
         assert!(row.contains("resets in"), "{name}: {row}");
     }
     let level = page.script(

@@ -121,9 +121,14 @@ impl Page {
         }
     }
 
-    /// Clicks.
+    /// Clicks, in the middle of the screen: the header lies over the top of it.
     pub(super) async fn click(&self, css: &str) -> Result<()> {
-        self.with(css, async |element| Ok(element.click().await?)).await
+        let centre = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'center' })";
+        self.with(css, async |element| {
+            self.script(centre, vec![json!(css)]).await?;
+            Ok(element.click().await?)
+        })
+        .await
     }
 
     /// Clears a field and types.

@@ -121,9 +121,10 @@ fn state_view(slot: &Slot, now: Timestamp) -> (AccountStateView, Option<String>)
     }
     match slot.health(None, now) {
         Health::Healthy => (AccountStateView::Healthy, None),
-        Health::Degraded => {
-            (AccountStateView::Degraded, Some("a request failed on its side lately".to_owned()))
-        }
+        Health::Degraded => (
+            AccountStateView::Degraded,
+            Some("requests failed lately, or a window is nearly used up".to_owned()),
+        ),
         Health::Probing => (AccountStateView::Probing, Some("coming back, one request at a time".to_owned())),
         Health::Cooling | Health::Blocked => {
             let cause = slot.cooldown_at(None, now).map(|cooldown| cooldown.cause.label());

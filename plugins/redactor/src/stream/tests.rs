@@ -79,7 +79,7 @@ fn an_answer_without_placeholders_passes_untouched() {
 #[test]
 fn in_a_tools_arguments_an_original_is_written_as_json() {
     let mut vault = Vault::default();
-    let key = "-----BEGIN PRIVATE KEY-----\n\"x\"\n-----END PRIVATE KEY-----";
+    let key = concat!("-----BEGIN ", "PRIVATE KEY-----\n\"x\"\n-----END PRIVATE KEY-----");
     vault.hide(key, &find::all(key, &[Kind::PrivateKey]));
     let call = StreamEvent::ToolCall(ToolDelta {
         choice: 0,
