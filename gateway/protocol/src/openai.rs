@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::turn::{ErrorKind, ErrorReport, Json, OutputFormat, Tool, TurnError};
+use crate::turn::{
+    ErrorKind, ErrorReport, Json, OutputFormat, Tool, ToolChoice, ToolKind, TurnError, TurnRequest,
+};
 
 /// The error object: in a body under `error`, in `response.failed` under `response.error`.
 #[derive(Deserialize, Default)]
@@ -217,6 +219,46 @@ pub(crate) fn keep_allowed(tools: &mut Vec<Tool>, allowed: &[String]) {
         };
         allowed.contains(name)
     });
+}
+
+/// Reads a `tool_choice` of one word.
+pub(crate) fn choice_mode(word: &str, path: &str) -> Result<ToolChoice, TurnError> {
+    match word {
+        "auto" => Ok(ToolChoice::Auto),
+        "none" => Ok(ToolChoice::None),
+        "required" => Ok(ToolChoice::Required),
+        _ => Err(TurnError::invalid(path, "must be `auto`, `none` or `required`")),
+    }
+}
+
+/// Writes `tool_choice` and `parallel_tool_calls`, which the API takes beside tools alone. `has_tools` is whether any
+/// was written; `forced` is how the dialect names the one tool that must be called.
+pub(crate) fn choices(
+    request: &TurnRequest,
+    has_tools: bool,
+    dialect: &str,
+    forced: fn(ToolKind, &str) -> Value,
+) -> Result<(Option<Value>, Option<bool>), TurnError> {
+    let choice = request.tool_choice.as_ref();
+    if !has_tools {
+        if matches!(choice, Some(ToolChoice::Required)) && !request.tools.is_empty() {
+            let why = "none of the tools has a counterpart; use `auto`";
+            return Err(TurnError::unsupported("tool_choice", why));
+        }
+        return Ok((None, None));
+    }
+    let word = match choice {
+        None => None,
+        Some(ToolChoice::Auto) => Some("auto".into()),
+        Some(ToolChoice::None) => Some("none".into()),
+        Some(ToolChoice::Required) => Some("required".into()),
+        Some(ToolChoice::Tool { kind, name }) => Some(forced(*kind, name)),
+        Some(ToolChoice::Opaque(choice)) => {
+            let why = format!("`{}` cannot be forced over {dialect}; use `auto`", choice.kind);
+            return Err(TurnError::unsupported("tool_choice", why));
+        }
+    };
+    Ok((word, request.parallel_tool_calls))
 }
 
 /// An answer's id in the client's dialect: the upstream's own, under the prefix that clients expect.

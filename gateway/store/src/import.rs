@@ -212,16 +212,7 @@ impl Planner<'_> {
         }
         let settings = seal_account_settings(self.keys, &new.id, &new.settings, None)?;
         let seat = new.identity.seat();
-        let mut account = Account {
-            id: new.id,
-            kind: new.kind,
-            name: new.name,
-            identity: new.identity,
-            plan: new.plan,
-            state: AccountState::Active,
-            settings: new.settings,
-            created_at: new.created_at,
-        };
+        let mut account = new.into_account();
         let tokens = NewTokens::new(self.keys, &account, tokens)?;
         account.name = self.names.take(&account.name);
         self.ids.insert(account.id.as_str().to_owned());

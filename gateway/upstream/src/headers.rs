@@ -17,16 +17,8 @@ const DROPPED: &[&str] = &[
     "api-key",
     "cookie",
     "host",
-    "content-length",
     "content-encoding",
     "accept-encoding",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
     "chatgpt-account-id",
     // They belong to the client's own key, not to the account's.
     "openai-organization",
@@ -229,7 +221,9 @@ fn passed_on(mut headers: HeaderMap, continues: Continues) -> HeaderMap {
         .collect();
     let is_ours = |name: &HeaderName| {
         let name = name.as_str();
-        DROPPED.contains(&name) || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        DROPPED.contains(&name)
+            || FRAMING.contains(&name)
+            || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     };
     let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
     for name in named.into_iter().chain(ours) {

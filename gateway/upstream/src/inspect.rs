@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -41,120 +41,121 @@ pub(crate) async fn inspect(
     to: &Arc<Destination>,
     key: &Secret,
 ) -> Result<Inspection, Failure> {
+    let look = Look { providers, site, to, key };
     match to.kind {
-        AccountKind::Codex => backend(providers, site, to, key).await,
-        AccountKind::OpenAi => {
-            let (models, latency) = listed(providers, site, to, key).await?;
-            let dialects = [Dialect::OpenAiResponses, Dialect::OpenAiChat].into();
-            Ok(Inspection { dialects, models: known(models)?, latency })
+        AccountKind::Codex => look.backend().await,
+        AccountKind::OpenAi => look.known([Dialect::OpenAiResponses, Dialect::OpenAiChat].into()).await,
+        AccountKind::Anthropic => look.known([Dialect::AnthropicMessages].into()).await,
+        AccountKind::OpenAiCompatible => {
+            let complaint = "the address answers, but neither lists models nor speaks a known dialect; \
+                             check the base URL";
+            look.unknown(complaint).await
         }
-        AccountKind::Anthropic => {
-            let (models, latency) = listed(providers, site, to, key).await?;
-            Ok(Inspection { dialects: [Dialect::AnthropicMessages].into(), models: known(models)?, latency })
+        AccountKind::Gateway => look.child().await,
+    }
+}
+
+/// A look at one upstream with one key.
+struct Look<'a> {
+    providers: &'a Providers,
+    site: &'a Site,
+    to: &'a Arc<Destination>,
+    key: &'a Secret,
+}
+
+impl Look<'_> {
+    /// The Codex backend: its quota proves the token, its catalogue names the models.
+    async fn backend(&self) -> Result<Inspection, Failure> {
+        let begun = Instant::now();
+        let usage = self.site.base.at(codex::USAGE).map_err(unreadable)?;
+        self.told(&usage).await?;
+        let latency = begun.elapsed();
+        let address = self.site.models.with_query("client_version", CLIENT_VERSION).map_err(unreadable)?;
+        let catalogue = Catalogue::read(self.told(&address).await?).map_err(unreadable)?;
+        let models = catalogue.slugs().to_vec();
+        Ok(Inspection { dialects: [Dialect::OpenAiResponses].into(), models, latency })
+    }
+
+    /// A provider whose dialects are known: its list of models proves the key.
+    async fn known(&self, dialects: BTreeSet<Dialect>) -> Result<Inspection, Failure> {
+        let (models, latency) = self.listed().await?;
+        let models =
+            models.ok_or_else(|| malformed("the address does not list models; check the base URL"))?;
+        Ok(Inspection { dialects, models, latency })
+    }
+
+    /// Anything else: asked for its models, and knocked at. It may speak a dialect and list nothing; what does neither
+    /// gets the `complaint`.
+    async fn unknown(&self, complaint: &str) -> Result<Inspection, Failure> {
+        let (models, latency) = self.listed().await?;
+        let dialects = self.dialects().await?;
+        if models.is_none() && dialects.is_empty() {
+            return Err(malformed(complaint));
         }
-        AccountKind::OpenAiCompatible => compatible(providers, site, to, key).await,
-        AccountKind::Gateway => child(providers, site, to, key).await,
+        Ok(Inspection { dialects, models: models.unwrap_or_default(), latency })
+    }
+
+    /// A child gateway: its status says whether it translates.
+    async fn child(&self) -> Result<Inspection, Failure> {
+        let begun = Instant::now();
+        let status = self.site.base.at(gateway::STATUS).map_err(unreadable)?;
+        let (code, body) = self.providers.ask(self.to, self.key, &status).await?;
+        let latency = begun.elapsed();
+        if code.is_success() && gateway::is_codexlb(&body) {
+            let dialects = [Dialect::OpenAiResponses].into();
+            return Ok(Inspection { dialects, models: self.codex_models().await, latency });
+        }
+        let found = self.unknown("the address answers, but not like a gateway; check the base URL").await?;
+        Ok(Inspection { latency, ..found })
+    }
+
+    /// codexlb passes the backend's own list on.
+    async fn codex_models(&self) -> Vec<String> {
+        let address = self.site.base.at(gateway::CODEX_MODELS);
+        let address = address.and_then(|address| address.with_query("client_version", CLIENT_VERSION));
+        let Ok(address) = address else { return Vec::new() };
+        // A child whose accounts all rest cannot say; that is no reason to doubt it.
+        let Ok(body) = self.told(&address).await else { return Vec::new() };
+        Catalogue::read(body).map(|catalogue| catalogue.slugs().to_vec()).unwrap_or_default()
+    }
+
+    /// The models that are listed; `None` when the server has no list.
+    async fn listed(&self) -> Result<(Option<Vec<String>>, Duration), Failure> {
+        let begun = Instant::now();
+        let (status, body) = self.providers.ask(self.to, self.key, &self.site.models).await?;
+        let latency = begun.elapsed();
+        if status.is_success() {
+            return Ok((model_names(&body), latency));
+        }
+        match status.as_u16() {
+            404 | 405 | 501 => Ok((None, latency)),
+            _ => Err(self.providers.refused(status, &body)),
+        }
+    }
+
+    /// Knocks at each endpoint and at one that cannot be.
+    async fn dialects(&self) -> Result<BTreeSet<Dialect>, Failure> {
+        let nowhere = self.site.base.at(NOWHERE).map_err(unreadable)?;
+        let signs = SIGNS.iter().filter_map(|(endpoint, _)| self.site.endpoint(*endpoint));
+        let doors: Vec<&Address> = signs.chain([&nowhere]).collect();
+        let knocks = doors.into_iter().map(|door| self.providers.knock(self.to, self.key, door));
+        let mut statuses: Vec<_> = join_all(knocks).await.into_iter().collect::<Result<_, _>>()?;
+        let nothing = statuses.pop().unwrap_or(StatusCode::NOT_FOUND);
+        // Refused everywhere: the key is not good, and nothing can be told.
+        if statuses.iter().all(|status| matches!(status.as_u16(), 401 | 403)) {
+            return Err(Failure::upstream(FailureKind::AccountUnauthorized, "the upstream refused the key"));
+        }
+        let spoken = SIGNS.iter().zip(statuses).filter(|(_, status)| is_there(*status, nothing));
+        Ok(spoken.map(|((_, dialect), _)| *dialect).collect())
+    }
+
+    async fn told(&self, address: &Address) -> Result<Bytes, Failure> {
+        self.providers.told(self.to, self.key, address).await
     }
 }
 
-/// The Codex backend: its quota proves the token, its catalogue names the models.
-async fn backend(
-    providers: &Providers,
-    site: &Site,
-    to: &Arc<Destination>,
-    key: &Secret,
-) -> Result<Inspection, Failure> {
-    let begun = Instant::now();
-    let usage = site.base.at(codex::USAGE).map_err(|error| malformed(&error.to_string()))?;
-    providers.told(to, key, &usage).await?;
-    let latency = begun.elapsed();
-    let address = site.models.with_query("client_version", CLIENT_VERSION);
-    let address = address.map_err(|error| malformed(&error.to_string()))?;
-    let catalogue = Catalogue::read(providers.told(to, key, &address).await?)
-        .map_err(|error| malformed(&error.to_string()))?;
-    let models = catalogue.slugs().to_vec();
-    Ok(Inspection { dialects: [Dialect::OpenAiResponses].into(), models, latency })
-}
-
-/// Anything that resembles OpenAI: asked for its models, and knocked at.
-async fn compatible(
-    providers: &Providers,
-    site: &Site,
-    to: &Arc<Destination>,
-    key: &Secret,
-) -> Result<Inspection, Failure> {
-    let (models, latency) = listed(providers, site, to, key).await?;
-    let dialects = dialects(providers, site, to, key).await?;
-    // A server may speak a dialect and list nothing; one that does neither is no such server.
-    if models.is_none() && dialects.is_empty() {
-        return Err(malformed(
-            "the address answers, but neither lists models nor speaks a known dialect; check the base URL",
-        ));
-    }
-    Ok(Inspection { dialects, models: models.unwrap_or_default(), latency })
-}
-
-/// A child gateway: its status says whether it translates.
-async fn child(
-    providers: &Providers,
-    site: &Site,
-    to: &Arc<Destination>,
-    key: &Secret,
-) -> Result<Inspection, Failure> {
-    let begun = Instant::now();
-    let status = site.base.at(gateway::STATUS).map_err(|error| malformed(&error.to_string()))?;
-    let (code, body) = providers.ask(to, key, &status).await?;
-    let latency = begun.elapsed();
-    if code.is_success() && gateway::is_codexlb(&body) {
-        let dialects = [Dialect::OpenAiResponses].into();
-        return Ok(Inspection { dialects, models: codex_models(providers, site, to, key).await, latency });
-    }
-    let (models, _) = listed(providers, site, to, key).await?;
-    let dialects = dialects(providers, site, to, key).await?;
-    if models.is_none() && dialects.is_empty() {
-        return Err(malformed("the address answers, but not like a gateway; check the base URL"));
-    }
-    Ok(Inspection { dialects, models: models.unwrap_or_default(), latency })
-}
-
-/// codexlb passes the backend's own list on.
-async fn codex_models(
-    providers: &Providers,
-    site: &Site,
-    to: &Arc<Destination>,
-    key: &Secret,
-) -> Vec<String> {
-    let address = site
-        .base
-        .at(gateway::CODEX_MODELS)
-        .and_then(|address| address.with_query("client_version", CLIENT_VERSION));
-    let Ok(address) = address else { return Vec::new() };
-    // A child whose accounts all rest cannot say; that is no reason to doubt it.
-    let Ok(body) = providers.told(to, key, &address).await else { return Vec::new() };
-    Catalogue::read(body).map(|catalogue| catalogue.slugs().to_vec()).unwrap_or_default()
-}
-
-/// The models that are listed; `None` when the server has no list.
-async fn listed(
-    providers: &Providers,
-    site: &Site,
-    to: &Arc<Destination>,
-    key: &Secret,
-) -> Result<(Option<Vec<String>>, std::time::Duration), Failure> {
-    let begun = Instant::now();
-    let (status, body) = providers.ask(to, key, &site.models).await?;
-    let latency = begun.elapsed();
-    if status.is_success() {
-        return Ok((model_names(&body), latency));
-    }
-    match status.as_u16() {
-        404 | 405 | 501 => Ok((None, latency)),
-        _ => Err(providers.refused(status, &body)),
-    }
-}
-
-fn known(models: Option<Vec<String>>) -> Result<Vec<String>, Failure> {
-    models.ok_or_else(|| malformed("the address does not list models; check the base URL"))
+fn unreadable(error: impl std::fmt::Display) -> Failure {
+    malformed(&error.to_string())
 }
 
 /// Reads `{"data":[{"id"}]}` of OpenAI and Anthropic, and `{"models":[{"id"|"name"|"slug"}]}` of others.
@@ -166,30 +167,6 @@ fn model_names(body: &Bytes) -> Option<Vec<String>> {
         fields.iter().find_map(|field| entry.get(*field)?.as_str()).map(str::to_owned)
     };
     Some(entries.iter().filter_map(name).take(MAX_MODELS).collect())
-}
-
-/// Knocks at each endpoint and at one that cannot be.
-async fn dialects(
-    providers: &Providers,
-    site: &Site,
-    to: &Arc<Destination>,
-    key: &Secret,
-) -> Result<BTreeSet<Dialect>, Failure> {
-    let nowhere = site.base.at(NOWHERE).map_err(|error| malformed(&error.to_string()))?;
-    let doors: Vec<&Address> =
-        SIGNS.iter().filter_map(|(endpoint, _)| site.endpoint(*endpoint)).chain([&nowhere]).collect();
-    let answers = join_all(doors.into_iter().map(|door| providers.knock(to, key, door))).await;
-    let mut statuses = Vec::with_capacity(answers.len());
-    for answer in answers {
-        statuses.push(answer?);
-    }
-    let nothing = statuses.pop().unwrap_or(StatusCode::NOT_FOUND);
-    // Refused everywhere: the key is not good, and nothing can be told.
-    if statuses.iter().all(|status| matches!(status.as_u16(), 401 | 403)) {
-        return Err(Failure::upstream(FailureKind::AccountUnauthorized, "the upstream refused the key"));
-    }
-    let spoken = SIGNS.iter().zip(statuses).filter(|(_, status)| is_there(*status, nothing));
-    Ok(spoken.map(|((_, dialect), _)| *dialect).collect())
 }
 
 /// Whether a status of an empty request says that the endpoint is there.

@@ -55,6 +55,23 @@ pub struct NewAccount {
     pub created_at: Timestamp,
 }
 
+impl NewAccount {
+    /// The account as it begins.
+    #[must_use]
+    pub fn into_account(self) -> Account {
+        Account {
+            id: self.id,
+            kind: self.kind,
+            name: self.name,
+            identity: self.identity,
+            plan: self.plan,
+            state: AccountState::Active,
+            settings: self.settings,
+            created_at: self.created_at,
+        }
+    }
+}
+
 /// What an import did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Imported {

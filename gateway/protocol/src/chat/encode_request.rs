@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::tool::{ToolOut, encode_choice, encode_tools};
-use crate::openai::{SCHEMA_NAME, SchemaOut, TOOL_FAILED};
+use super::tool::{ToolOut, encode_tools, forced};
+use crate::openai::{SCHEMA_NAME, SchemaOut, TOOL_FAILED, choices};
 use crate::turn::{
     Dropped, File, Image, Item, Json, MediaSource, Message, OutputFormat, Part, Reasoning, Role, ToolCall,
     ToolKind, ToolOutput, ToolResult, TurnError, TurnRequest,
@@ -178,18 +178,8 @@ pub(super) fn encode(request: &TurnRequest, dropped: &mut Dropped) -> Result<Vec
         stream_options: request.stream.then(|| json!({ "include_usage": true })),
         ..Body::default()
     };
-    if body.tools.is_empty() {
-        if matches!(request.tool_choice, Some(crate::turn::ToolChoice::Required)) && !request.tools.is_empty()
-        {
-            return Err(TurnError::unsupported(
-                "tool_choice",
-                "none of the tools has a counterpart; use `auto`",
-            ));
-        }
-    } else {
-        body.tool_choice = request.tool_choice.as_ref().map(encode_choice).transpose()?;
-        body.parallel_tool_calls = request.parallel_tool_calls;
-    }
+    (body.tool_choice, body.parallel_tool_calls) =
+        choices(request, !body.tools.is_empty(), "openai-chat", forced)?;
     note_losses(request, dropped);
     serde_json::to_vec(&body).map_err(|error| TurnError::invalid("body", error.to_string()))
 }
@@ -307,9 +297,8 @@ impl<'a, 'd> Writer<'a, 'd> {
         open.reasoning_content = open.reasoning_content.take().or(thought);
         let body = match call.kind {
             ToolKind::Function => {
-                // What is no JSON would be refused for the rest of the conversation.
-                let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
-                CallBody::Function { function: FunctionCall { name: &call.name, arguments } }
+                let function = FunctionCall { name: &call.name, arguments: call.json_arguments() };
+                CallBody::Function { function }
             }
             ToolKind::Custom => {
                 CallBody::Custom { custom: CustomCall { name: &call.name, input: &call.arguments } }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::openai::{keep_allowed, named};
+use crate::openai::{choice_mode, keep_allowed, named};
 use crate::turn::{Dialect, Dropped, Json, Opaque, Tool, ToolChoice, ToolKind, TurnError};
 use crate::wire::{self, Object};
 
@@ -127,7 +127,7 @@ struct Allowed {
 pub(super) fn decode_choice(text: &str, tools: &mut Vec<Tool>) -> Result<ToolChoice, TurnError> {
     let path = "tool_choice";
     if text.starts_with('"') {
-        return mode(wire::read::<String>(text, path)?.as_str(), path);
+        return choice_mode(wire::read::<String>(text, path)?.as_str(), path);
     }
     let Object::<WireChoice>(choice) = wire::read(text, path)?;
     let name = |holder: Option<Name>, member: &str| {
@@ -149,21 +149,12 @@ pub(super) fn decode_choice(text: &str, tools: &mut Vec<Tool>) -> Result<ToolCho
                 .filter_map(|tool| tool.function.or(tool.custom).and_then(|holder| holder.name))
                 .collect();
             keep_allowed(tools, &names);
-            mode(allowed.mode.as_deref().unwrap_or("auto"), "tool_choice.allowed_tools.mode")
+            choice_mode(allowed.mode.as_deref().unwrap_or("auto"), "tool_choice.allowed_tools.mode")
         }
         Some(_) => {
             Err(TurnError::invalid("tool_choice.type", "must be `function`, `custom` or `allowed_tools`"))
         }
         None => Err(TurnError::missing("tool_choice.type")),
-    }
-}
-
-fn mode(word: &str, path: &str) -> Result<ToolChoice, TurnError> {
-    match word {
-        "auto" => Ok(ToolChoice::Auto),
-        "none" => Ok(ToolChoice::None),
-        "required" => Ok(ToolChoice::Required),
-        _ => Err(TurnError::invalid(path, "must be `auto`, `none` or `required`")),
     }
 }
 
@@ -231,21 +222,10 @@ fn nested_grammar(flat: &RawValue) -> Option<Json> {
     ))
 }
 
-/// Writes `tool_choice`.
-pub(super) fn encode_choice(choice: &ToolChoice) -> Result<Value, TurnError> {
-    Ok(match choice {
-        ToolChoice::Auto => "auto".into(),
-        ToolChoice::None => "none".into(),
-        ToolChoice::Required => "required".into(),
-        ToolChoice::Tool { kind: ToolKind::Function, name } => {
-            json!({ "type": "function", "function": { "name": name } })
-        }
-        ToolChoice::Tool { kind: ToolKind::Custom, name } => {
-            json!({ "type": "custom", "custom": { "name": name } })
-        }
-        ToolChoice::Opaque(choice) => {
-            let why = format!("`{}` cannot be forced over openai-chat; use `auto`", choice.kind);
-            return Err(TurnError::unsupported("tool_choice", why));
-        }
-    })
+/// A tool that must be called, as `tool_choice` names it.
+pub(super) fn forced(kind: ToolKind, name: &str) -> Value {
+    match kind {
+        ToolKind::Function => json!({ "type": "function", "function": { "name": name } }),
+        ToolKind::Custom => json!({ "type": "custom", "custom": { "name": name } }),
+    }
 }

@@ -384,7 +384,7 @@ fn whole<'a>(block: &'a AnswerBlock, nth: usize, seen: &mut Seen) -> Option<Bloc
         AnswerBlock::ToolCall(call) => {
             seen.tool_use = true;
             let id = if call.id.is_empty() { format!("toolu_{nth}") } else { ids::tool_use_id(&call.id) };
-            let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
+            let arguments = call.json_arguments();
             let input = Raw::object(arguments).unwrap_or_else(|| Raw::wrapped(arguments));
             Some(Block::ToolUse { id, name: &call.name, input })
         }

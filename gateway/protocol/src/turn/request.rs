@@ -178,6 +178,15 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
+impl ToolCall {
+    /// The arguments of a function as JSON: a call without any says so, for what is no JSON would be refused for the
+    /// rest of the conversation.
+    #[must_use]
+    pub fn json_arguments(&self) -> &str {
+        if self.arguments.trim().is_empty() { "{}" } else { &self.arguments }
+    }
+}
+
 /// What a tool answered.
 #[derive(Debug, Clone)]
 pub struct ToolOutput {

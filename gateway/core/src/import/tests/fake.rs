@@ -96,16 +96,7 @@ impl Inside {
             account.state = AccountState::Active;
             return Ok(Imported::Updated(account.clone()));
         }
-        let account = Account {
-            id: new.id,
-            kind: new.kind,
-            name: new.name,
-            identity: new.identity,
-            plan: new.plan,
-            state: AccountState::Active,
-            settings: new.settings,
-            created_at: new.created_at,
-        };
+        let account = new.into_account();
         self.by_seat.extend(seat.map(|seat| (seat, self.rows.len())));
         self.rows.push((account.clone(), credentials, CredentialVersion(1)));
         Ok(Imported::Added(account))

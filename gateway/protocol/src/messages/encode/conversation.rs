@@ -182,7 +182,7 @@ impl<'a> Conversation<'a> {
 }
 
 fn tool_use<'a>(call: &'a ToolCall, id: String, dropped: &mut Dropped) -> Block<'a> {
-    let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
+    let arguments = call.json_arguments();
     let input = Raw::object(arguments).unwrap_or_else(|| {
         dropped.note("arguments that are not a JSON object: wrapped in one");
         Raw::wrapped(arguments)

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::tool::{ToolOut, encode_choice, encode_tools};
-use crate::openai::{SCHEMA_NAME, SchemaOut, TOOL_FAILED};
+use super::tool::{ToolOut, encode_tools, forced};
+use crate::openai::{SCHEMA_NAME, SchemaOut, TOOL_FAILED, choices};
 use crate::turn::{
     Dialect, Dropped, File, Image, Item, Json, MediaSource, Message, OutputFormat, Part, Reasoning, Role,
     ToolCall, ToolKind, ToolOutput, ToolResult, TurnError, TurnRequest,
@@ -187,14 +187,8 @@ pub(super) fn encode(request: &TurnRequest, dropped: &mut Dropped) -> Result<Vec
         stream: request.stream,
         ..Body::default()
     };
-    if !body.tools.is_empty() {
-        body.tool_choice = request.tool_choice.as_ref().map(encode_choice).transpose()?;
-        body.parallel_tool_calls = request.parallel_tool_calls;
-    } else if !request.tools.is_empty()
-        && matches!(request.tool_choice, Some(crate::turn::ToolChoice::Required))
-    {
-        return Err(TurnError::unsupported("tool_choice", "none of the tools has a counterpart; use `auto`"));
-    }
+    (body.tool_choice, body.parallel_tool_calls) =
+        choices(request, !body.tools.is_empty(), "openai-responses", forced)?;
     note_losses(request, dropped);
     serde_json::to_vec(&body).map_err(|error| TurnError::invalid("body", error.to_string()))
 }
@@ -275,10 +269,7 @@ fn message_out<'a>(
 fn call_out(call: &ToolCall) -> OwnItem<'_> {
     let (call_id, name) = (call.id.as_str(), call.name.as_str());
     match call.kind {
-        ToolKind::Function => {
-            let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
-            OwnItem::FunctionCall { call_id, name, arguments }
-        }
+        ToolKind::Function => OwnItem::FunctionCall { call_id, name, arguments: call.json_arguments() },
         ToolKind::Custom => OwnItem::CustomToolCall { call_id, name, input: &call.arguments },
     }
 }

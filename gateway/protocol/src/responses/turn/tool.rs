@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::openai::{keep_allowed, named};
+use crate::openai::{choice_mode, keep_allowed, named};
 use crate::turn::{Dialect, Dropped, Opaque, Tool, ToolChoice, ToolKind, TurnError};
 use crate::wire::{self, Object};
 
@@ -122,7 +122,7 @@ struct AllowedTool {
 pub(super) fn decode_choice(text: &str, tools: &mut Vec<Tool>) -> Result<ToolChoice, TurnError> {
     let path = "tool_choice";
     if text.starts_with('"') {
-        return mode(wire::read::<String>(text, path)?.as_str(), path);
+        return choice_mode(wire::read::<String>(text, path)?.as_str(), path);
     }
     let Object::<WireChoice>(choice) = wire::read(text, path)?;
     match choice.kind {
@@ -134,22 +134,13 @@ pub(super) fn decode_choice(text: &str, tools: &mut Vec<Tool>) -> Result<ToolCho
             let names: Vec<String> =
                 choice.tools.into_iter().filter_map(|tool| tool.name.or(tool.kind)).collect();
             keep_allowed(tools, &names);
-            mode(choice.mode.as_deref().unwrap_or("auto"), "tool_choice.mode")
+            choice_mode(choice.mode.as_deref().unwrap_or("auto"), "tool_choice.mode")
         }
         Some(kind) => {
             let raw = wire::json(text).ok_or_else(|| TurnError::invalid(path, "cannot be read"))?;
             Ok(ToolChoice::Opaque(Opaque { dialect: Dialect::OpenAiResponses, kind, raw }))
         }
         None => Err(TurnError::missing("tool_choice.type")),
-    }
-}
-
-fn mode(word: &str, path: &str) -> Result<ToolChoice, TurnError> {
-    match word {
-        "auto" => Ok(ToolChoice::Auto),
-        "none" => Ok(ToolChoice::None),
-        "required" => Ok(ToolChoice::Required),
-        _ => Err(TurnError::invalid(path, "must be `auto`, `none` or `required`")),
     }
 }
 
@@ -220,17 +211,10 @@ pub(super) fn encode_tools<'a>(
     out
 }
 
-/// Writes `tool_choice`.
-pub(super) fn encode_choice(choice: &ToolChoice) -> Result<Value, TurnError> {
-    Ok(match choice {
-        ToolChoice::Auto => "auto".into(),
-        ToolChoice::None => "none".into(),
-        ToolChoice::Required => "required".into(),
-        ToolChoice::Tool { kind: ToolKind::Function, name } => json!({ "type": "function", "name": name }),
-        ToolChoice::Tool { kind: ToolKind::Custom, name } => json!({ "type": "custom", "name": name }),
-        ToolChoice::Opaque(choice) => {
-            let why = format!("`{}` cannot be forced over openai-responses; use `auto`", choice.kind);
-            return Err(TurnError::unsupported("tool_choice", why));
-        }
-    })
+/// A tool that must be called, as `tool_choice` names it.
+pub(super) fn forced(kind: ToolKind, name: &str) -> Value {
+    match kind {
+        ToolKind::Function => json!({ "type": "function", "name": name }),
+        ToolKind::Custom => json!({ "type": "custom", "name": name }),
+    }
 }
