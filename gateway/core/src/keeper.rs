@@ -22,7 +22,7 @@ pub const WAIT_FOR_REFRESH: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct AccessToken {
     /// Sent as `Authorization: Bearer`.
-    pub token: Secret,
+    pub token: Arc<Secret>,
     /// When it ends, if it says so.
     pub expires_at: Option<Timestamp>,
     /// When it was obtained.
@@ -87,7 +87,7 @@ impl TokenKeeper {
     /// Takes over tokens that were read from the store.
     pub(crate) fn adopt(&self, id: &AccountId, credentials: Credentials, version: CredentialVersion) {
         let token = AccessToken {
-            token: credentials.access_token,
+            token: Arc::new(credentials.access_token),
             expires_at: credentials.expires_at,
             refreshed_at: credentials.refreshed_at,
             version,

@@ -57,6 +57,9 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// The body says which of both it will be.
 const EITHER: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
+/// Headers that are added to a client's own, at most.
+const ROOM_FOR_OURS: usize = 6;
+
 /// How the gateway names itself.
 const OUR_NAME: HeaderValue = HeaderValue::from_static("switchyard");
 const OUR_USER_AGENT: HeaderValue =
@@ -67,17 +70,17 @@ const OUR_USER_AGENT: HeaderValue =
 #[error("the account's token or workspace id cannot be sent in a header; import the account again")]
 pub struct BadCredential;
 
-/// The headers of one client request. Takes the client's out of it.
-pub(crate) fn for_turn(request: &mut UpstreamRequest) -> Result<HeaderMap, BadCredential> {
-    let mut client = std::mem::take(&mut request.headers);
+/// The headers of one client request.
+pub(crate) fn for_turn(request: &UpstreamRequest) -> Result<HeaderMap, BadCredential> {
+    let client = &*request.headers;
     let is_form = matches!(request.endpoint, Endpoint::ImageEdits | Endpoint::Transcriptions);
     // A form's boundary stands in its type, and some clients send these as JSON.
-    let content_type = if is_form { client.remove(CONTENT_TYPE) } else { None };
+    let content_type = is_form.then(|| client.get(CONTENT_TYPE).cloned()).flatten();
     let kind = request.to.kind;
     let mut headers = if kind == AccountKind::Codex && request.endpoint == Endpoint::Transcriptions {
         for_transcription(client, request.caller)
     } else {
-        let mut headers = match whose(kind, request.caller, &client) {
+        let mut headers = match whose(kind, request.caller, client) {
             Voice::Clients => passed_on(client, request.continues),
             Voice::Ours => in_our_name(kind, client),
         };
@@ -131,7 +134,7 @@ fn whose(kind: AccountKind, caller: CallerKind, client: &HeaderMap) -> Voice {
     if native { Voice::Clients } else { Voice::Ours }
 }
 
-fn in_our_name(kind: AccountKind, mut client: HeaderMap) -> HeaderMap {
+fn in_our_name(kind: AccountKind, client: &HeaderMap) -> HeaderMap {
     let mut ours = HeaderMap::with_capacity(12);
     ours.insert(USER_AGENT, OUR_USER_AGENT);
     if kind == AccountKind::Codex {
@@ -144,21 +147,21 @@ fn in_our_name(kind: AccountKind, mut client: HeaderMap) -> HeaderMap {
             AccountKind::OpenAi => name.starts_with("anthropic-"),
             _ => false,
         };
-        if !of_another && let Some(value) = client.remove(*name) {
-            ours.insert(HeaderName::from_static(name), value);
+        if !of_another && let Some(value) = client.get(*name) {
+            ours.insert(HeaderName::from_static(name), value.clone());
         }
     }
     ours
 }
 
 /// The edge in front of this endpoint refuses what it does not expect, so only the necessary goes there.
-fn for_transcription(client: HeaderMap, caller: CallerKind) -> HeaderMap {
+fn for_transcription(client: &HeaderMap, caller: CallerKind) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     if caller == CallerKind::Foreign {
         headers.insert(USER_AGENT, OUR_USER_AGENT);
         return headers;
     }
-    for (name, value) in &client {
+    for (name, value) in client {
         let text = name.as_str();
         if *name == USER_AGENT || text.starts_with("x-openai-") || text.starts_with("x-codex-") {
             headers.append(name, value.clone());
@@ -211,26 +214,25 @@ fn secret(text: String) -> Result<HeaderValue, BadCredential> {
     Ok(value)
 }
 
-fn passed_on(mut headers: HeaderMap, continues: Continues) -> HeaderMap {
-    let named: Vec<HeaderName> = headers
+fn passed_on(client: &HeaderMap, continues: Continues) -> HeaderMap {
+    // What the client's own connection is about, named by the client.
+    let of_the_connection: Vec<&str> = client
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .flat_map(|list| list.split(',').map(str::trim))
         .collect();
-    let is_ours = |name: &HeaderName| {
-        let name = name.as_str();
-        DROPPED.contains(&name)
-            || FRAMING.contains(&name)
-            || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let passes = |name: &HeaderName| {
+        let text = name.as_str();
+        !(DROPPED.contains(&text)
+            || FRAMING.contains(&text)
+            || DROPPED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+            || of_the_connection.iter().any(|named| text.eq_ignore_ascii_case(named))
+            || (continues == Continues::Anew && *name == TURN_STATE))
     };
-    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
-    for name in named.into_iter().chain(ours) {
-        headers.remove(name);
-    }
-    if continues == Continues::Anew {
-        headers.remove(TURN_STATE);
+    let mut headers = HeaderMap::with_capacity(client.len() + ROOM_FOR_OURS);
+    for (name, value) in client.iter().filter(|(name, _)| passes(name)) {
+        headers.append(name, value.clone());
     }
     // A client without a name is no reason to have none.
     headers.entry(USER_AGENT).or_insert(OUR_USER_AGENT);

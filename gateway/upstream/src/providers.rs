@@ -56,11 +56,11 @@ impl Providers {
         Ok(Self { clients, clock, sites: Sites::new(urls)? })
     }
 
-    async fn turn(&self, mut request: UpstreamRequest) -> Result<UpstreamResponse, Failure> {
+    async fn turn(&self, request: UpstreamRequest) -> Result<UpstreamResponse, Failure> {
         let site = self.sites.of(&request.to)?;
         let (kind, endpoint) = (request.to.kind, request.endpoint);
         let address = site.endpoint(endpoint).ok_or_else(|| no_endpoint(kind, endpoint))?;
-        let headers = headers::for_turn(&mut request).map_err(bad_credential)?;
+        let headers = headers::for_turn(&request).map_err(bad_credential)?;
         let outgoing = Outgoing::post(headers, request.body);
         let mut answer =
             self.clients.send(&request.to.way, address, outgoing, head_time(kind, endpoint)).await?;
@@ -70,7 +70,7 @@ impl Providers {
         Ok(answer)
     }
 
-    async fn quota_of(&self, to: Arc<Destination>, key: Secret) -> Result<QuotaSnapshot, Failure> {
+    async fn quota_of(&self, to: Arc<Destination>, key: Arc<Secret>) -> Result<QuotaSnapshot, Failure> {
         let site = self.sites.of(&to)?;
         let now = self.clock.now();
         let usage = match (to.kind, &site.quota) {
@@ -85,7 +85,7 @@ impl Providers {
     async fn catalogue(
         &self,
         to: Arc<Destination>,
-        key: Secret,
+        key: Arc<Secret>,
         client_version: String,
     ) -> Result<Bytes, Failure> {
         let site = self.sites.of(&to)?;
@@ -102,7 +102,7 @@ impl Providers {
         self.told(&to, &key, &address).await
     }
 
-    async fn look(&self, to: Arc<Destination>, key: Secret) -> Result<Inspection, Failure> {
+    async fn look(&self, to: Arc<Destination>, key: Arc<Secret>) -> Result<Inspection, Failure> {
         let site = self.sites.of(&to)?;
         inspect::inspect(self, &site, &to, &key).await
     }
@@ -161,7 +161,7 @@ impl Upstream for Providers {
     fn quota(
         &self,
         to: Arc<Destination>,
-        access_token: Secret,
+        access_token: Arc<Secret>,
     ) -> BoxFuture<'_, Result<QuotaSnapshot, Failure>> {
         self.quota_of(to, access_token).boxed()
     }
@@ -169,7 +169,7 @@ impl Upstream for Providers {
     fn models(
         &self,
         to: Arc<Destination>,
-        access_token: Secret,
+        access_token: Arc<Secret>,
         client_version: String,
     ) -> BoxFuture<'_, Result<Bytes, Failure>> {
         self.catalogue(to, access_token, client_version).boxed()
@@ -178,7 +178,7 @@ impl Upstream for Providers {
     fn inspect(
         &self,
         to: Arc<Destination>,
-        access_token: Secret,
+        access_token: Arc<Secret>,
     ) -> BoxFuture<'_, Result<Inspection, Failure>> {
         self.look(to, access_token).boxed()
     }

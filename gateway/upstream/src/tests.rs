@@ -78,19 +78,19 @@ impl World {
     }
 
     /// A good token or key of a kind.
-    fn key(&self, kind: AccountKind) -> Secret {
-        match kind {
+    fn key(&self, kind: AccountKind) -> Arc<Secret> {
+        Arc::new(match kind {
             AccountKind::Codex => Secret::new(self.lab.login(0, Lifetime::Normal).unwrap().access_token),
             AccountKind::Anthropic => Secret::from(ANTHROPIC_KEY),
             _ => Secret::from(OPENAI_KEY),
-        }
+        })
     }
 
     fn request(&self, kind: AccountKind, endpoint: Endpoint, body: &Value) -> UpstreamRequest {
         UpstreamRequest {
             to: Arc::new(self.to(kind)),
             endpoint,
-            headers: HeaderMap::new(),
+            headers: Arc::default(),
             caller: CallerKind::Foreign,
             continues: Continues::Anew,
             body: Bytes::from(body.to_string()),

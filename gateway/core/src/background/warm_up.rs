@@ -19,7 +19,6 @@ use gateway_protocol::codex::{
 use gateway_protocol::responses::{CallerKind, EventKind, classify_event, read_terminal};
 use gateway_protocol::sse::{EventLines, SseFramer};
 use gateway_scheduler::{AccountRef, Availability, Slot};
-use http::HeaderMap;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -166,7 +165,7 @@ async fn turn(
     let request = UpstreamRequest {
         to,
         endpoint: Endpoint::Responses,
-        headers: HeaderMap::new(),
+        headers: Arc::default(),
         caller: CallerKind::Foreign,
         continues: Continues::Anew,
         body: body(model),

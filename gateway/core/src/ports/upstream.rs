@@ -85,7 +85,7 @@ pub struct UpstreamRequest {
     /// Which endpoint.
     pub endpoint: Endpoint,
     /// The client's headers as they came; the adapter decides which go along.
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
     /// Who wrote them: a Codex client's own headers are passed on, for others we speak for ourselves.
     pub caller: CallerKind,
     /// Whether the conversation was served by this account before, so that what is bound to it may go along.
@@ -93,7 +93,7 @@ pub struct UpstreamRequest {
     /// The body as it goes out.
     pub body: Bytes,
     /// The account's access token or key; empty for a server that takes none.
-    pub access_token: Secret,
+    pub access_token: Arc<Secret>,
     /// Gateways this request already passed, ours included; a child gateway is told.
     pub hops: Hops,
 }
@@ -141,7 +141,7 @@ pub trait Upstream: Send + Sync {
     fn quota(
         &self,
         to: Arc<Destination>,
-        access_token: Secret,
+        access_token: Arc<Secret>,
     ) -> BoxFuture<'_, Result<QuotaSnapshot, Failure>>;
 
     /// Asks for the model catalogue as Codex reads it (`codex/models`), the JSON as it came.
@@ -151,7 +151,7 @@ pub trait Upstream: Send + Sync {
     fn models(
         &self,
         to: Arc<Destination>,
-        access_token: Secret,
+        access_token: Arc<Secret>,
         client_version: String,
     ) -> BoxFuture<'_, Result<Bytes, Failure>>;
 
@@ -162,7 +162,7 @@ pub trait Upstream: Send + Sync {
     fn inspect(
         &self,
         to: Arc<Destination>,
-        access_token: Secret,
+        access_token: Arc<Secret>,
     ) -> BoxFuture<'_, Result<Inspection, Failure>>;
 }
 

@@ -1,5 +1,7 @@
 //! What is asked: the routing fields, and as much of the body as its dialect needs.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gateway_domain::{Dialect, Failure, FailureKind, ModelName, RequestId, SessionKey};
 use gateway_protocol::responses::{self, CallerKind, CodexBody, RequestError, Routing};
@@ -30,7 +32,8 @@ pub struct Decoded {
     pub(crate) id: RequestId,
     pub(crate) caller: Caller,
     pub(crate) route: Route,
-    pub(crate) headers: HeaderMap,
+    /// As they came; shared by all tries.
+    pub(crate) headers: Arc<HeaderMap>,
     pub(crate) model: ModelName,
     pub(crate) session: Option<SessionKey>,
     /// Who wrote it decides what goes along upstream.
@@ -114,7 +117,7 @@ pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Deco
         id,
         caller,
         route,
-        headers,
+        headers: Arc::new(headers),
         kind,
         model,
         session,

@@ -142,32 +142,32 @@ impl RelayStream {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
         match self.body.poll_next_unpin(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
+                // The timer is not moved for every chunk: when it fires it looks at this.
                 self.silent_since = Instant::now();
-                self.idle.as_mut().reset(self.silent_since + KEEP_ALIVE);
                 Poll::Ready(self.reader.push(chunk))
             }
             Poll::Ready(Some(Err(failure))) => Poll::Ready(Err(failure)),
             Poll::Ready(None) => Poll::Ready(self.reader.end()),
-            Poll::Pending => {
-                if self.idle.as_mut().poll(cx).is_ready() {
-                    self.still_silent()
-                } else if self.deadline.as_mut().poll(cx).is_ready() {
-                    Poll::Ready(Err(going_down()))
-                } else {
-                    Poll::Pending
-                }
-            }
+            Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => Poll::Ready(Err(going_down())),
+            Poll::Pending => self.poll_silence(cx),
         }
     }
 
     /// Nothing came for a while: the client hears that the stream lives, up to the longest pause.
-    fn still_silent(&mut self) -> Poll<Result<Bytes, Failure>> {
-        let now = Instant::now();
-        if now >= self.silent_since + STREAM_IDLE {
-            return Poll::Ready(Err(stalled()));
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
+        loop {
+            ready!(self.idle.as_mut().poll(cx));
+            let now = Instant::now();
+            let silent = now - self.silent_since;
+            if silent >= STREAM_IDLE {
+                return Poll::Ready(Err(stalled()));
+            }
+            if silent >= KEEP_ALIVE {
+                self.idle.as_mut().reset(now + KEEP_ALIVE);
+                return Poll::Ready(Ok(self.keep_alive.clone()));
+            }
+            self.idle.as_mut().reset(self.silent_since + KEEP_ALIVE);
         }
-        self.idle.as_mut().reset(now + KEEP_ALIVE);
-        Poll::Ready(Ok(self.keep_alive.clone()))
     }
 
     /// The end was seen: settle before the client reads it, because Codex hangs up on it.

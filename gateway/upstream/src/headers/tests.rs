@@ -26,17 +26,17 @@ fn request(kind: AccountKind, caller: CallerKind, headers: HeaderMap) -> Upstrea
             way: Way::Direct,
         }),
         endpoint: Endpoint::Responses,
-        headers,
+        headers: Arc::new(headers),
         caller,
         continues: Continues::Here,
         body: bytes::Bytes::new(),
-        access_token: Secret::from("token-1"),
+        access_token: Arc::new(Secret::from("token-1")),
         hops: Hops(vec!["edge".into(), "here".into()]),
     }
 }
 
 fn sent(kind: AccountKind, caller: CallerKind, headers: &[(&'static str, &'static str)]) -> HeaderMap {
-    for_turn(&mut request(kind, caller, map(headers))).unwrap()
+    for_turn(&request(kind, caller, map(headers))).unwrap()
 }
 
 const CODEX: &[(&str, &str)] = &[
@@ -100,7 +100,7 @@ fn codex_headers_pass_and_credentials_are_the_accounts() {
 fn turn_state_stays_with_the_account_that_made_it() {
     let mut request = request(AccountKind::Codex, CallerKind::Codex, map(CODEX));
     request.continues = Continues::Anew;
-    let headers = for_turn(&mut request).unwrap();
+    let headers = for_turn(&request).unwrap();
     assert!(!headers.contains_key("x-codex-turn-state"));
     assert_eq!(headers["x-codex-window-id"], "t:0");
 }
@@ -163,8 +163,8 @@ fn a_server_without_a_key_gets_none() {
         [(AccountKind::OpenAiCompatible, "authorization"), (AccountKind::Anthropic, "x-api-key")]
     {
         let mut request = request(kind, CallerKind::Foreign, map(CURL));
-        request.access_token = Secret::from("");
-        assert!(!for_turn(&mut request).unwrap().contains_key(header));
+        request.access_token = Arc::new(Secret::from(""));
+        assert!(!for_turn(&request).unwrap().contains_key(header));
     }
 }
 
@@ -179,7 +179,7 @@ fn the_operators_headers_win_but_do_not_frame() {
         ("content-length", "7"),
         ("transfer-encoding", "chunked"),
     ]);
-    let headers = for_turn(&mut request).unwrap();
+    let headers = for_turn(&request).unwrap();
     for (name, value) in
         [("authorization", "Basic eA=="), ("user-agent", "mine/1"), ("x-new", "1"), ("host", "inner.test")]
     {
@@ -204,8 +204,9 @@ fn a_child_gateway_hears_the_client_and_the_way_so_far() {
 fn forms_keep_their_boundary_and_transcriptions_say_little() {
     let mut request = request(AccountKind::Codex, CallerKind::Codex, map(CODEX));
     request.endpoint = Endpoint::Transcriptions;
-    request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=b"));
-    let headers = for_turn(&mut request).unwrap();
+    Arc::make_mut(&mut request.headers)
+        .insert(CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=b"));
+    let headers = for_turn(&request).unwrap();
     let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(
@@ -218,6 +219,6 @@ fn forms_keep_their_boundary_and_transcriptions_say_little() {
 #[test]
 fn a_credential_that_is_no_header_is_refused() {
     let mut request = request(AccountKind::Codex, CallerKind::Codex, map(CODEX));
-    request.access_token = Secret::from("line\nbreak");
-    assert_eq!(for_turn(&mut request).unwrap_err(), BadCredential);
+    request.access_token = Arc::new(Secret::from("line\nbreak"));
+    assert_eq!(for_turn(&request).unwrap_err(), BadCredential);
 }

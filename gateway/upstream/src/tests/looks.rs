@@ -62,7 +62,7 @@ async fn a_server_that_takes_no_key_is_asked_without_one() {
     let api = LabApi { openai_keys: vec![], anthropic_keys: vec![], ..LabApi::default() };
     let world = World::with(LabConfig { api, ..config() }).await;
     let to = Arc::new(world.to(AccountKind::OpenAiCompatible));
-    let found = world.providers.inspect(to, Secret::from("")).await.unwrap();
+    let found = world.providers.inspect(to, Arc::new(Secret::from(""))).await.unwrap();
     assert_eq!(found.dialects.len(), 3);
     assert!(world.lab.requests().iter().all(|request| request.header("authorization").is_none()));
 }
@@ -71,7 +71,7 @@ async fn a_server_that_takes_no_key_is_asked_without_one() {
 async fn a_bad_key_says_so() {
     let world = World::new().await;
     for kind in AccountKind::ALL {
-        let looked = world.providers.inspect(Arc::new(world.to(kind)), Secret::from("wrong")).await;
+        let looked = world.providers.inspect(Arc::new(world.to(kind)), Arc::new(Secret::from("wrong"))).await;
         assert_eq!(looked.unwrap_err().kind, FailureKind::AccountUnauthorized, "{}", kind.as_str());
     }
 }
@@ -114,7 +114,7 @@ connection: close
     let mut to = world.to(AccountKind::OpenAiCompatible);
     to.base_url = Some(format!("http://{}", listener.local_addr().unwrap()));
     let server = tokio::spawn(says(list, listener));
-    let found = world.providers.inspect(Arc::new(to), Secret::from("")).await.unwrap();
+    let found = world.providers.inspect(Arc::new(to), Arc::new(Secret::from(""))).await.unwrap();
     assert!(found.dialects.is_empty(), "they have to be declared");
     assert_eq!(found.models, ["one"]);
     server.abort();

@@ -105,7 +105,7 @@ async fn catalogues_come_as_each_kind_has_them() {
     }
     let refused = world.providers.models(
         Arc::new(world.to(AccountKind::OpenAi)),
-        Secret::from("wrong"),
+        Arc::new(Secret::from("wrong")),
         "0.200.0".to_owned(),
     );
     assert_eq!(refused.await.unwrap_err().kind, FailureKind::AccountUnauthorized);

@@ -78,7 +78,7 @@ async fn a_wrong_key_is_the_upstreams_401() {
         (AccountKind::Codex, Endpoint::Responses, turn("hi")),
     ] {
         let mut request = world.request(kind, endpoint, &body);
-        request.access_token = Secret::from("wrong");
+        request.access_token = Arc::new(Secret::from("wrong"));
         assert_eq!(world.respond(request).await.unwrap().status, 401, "{}", kind.as_str());
     }
 }
@@ -88,8 +88,8 @@ async fn a_child_gateway_hears_the_hops_and_keeps_its_inner_limits_to_itself() {
     let world = World::new().await;
     let mut request = world.request(AccountKind::Gateway, Endpoint::Responses, &turn("hi"));
     request.hops = Hops(vec!["edge".into(), "here".into()]);
-    request.headers.insert("x-switchyard-hops", HeaderValue::from_static("forged"));
-    request.headers.insert("user-agent", HeaderValue::from_static("codex_exec/0.169.0"));
+    Arc::make_mut(&mut request.headers).insert("x-switchyard-hops", HeaderValue::from_static("forged"));
+    Arc::make_mut(&mut request.headers).insert("user-agent", HeaderValue::from_static("codex_exec/0.169.0"));
     let headers = [("x-codex-primary-used-percent", "99"), ("x-codex-turn-state", "blob")];
     world.lab.script(FaultRule::new(Fault::Raw {
         status: 200,
@@ -111,7 +111,7 @@ async fn the_operators_headers_arrive() {
     let to = Arc::get_mut(&mut request.to).unwrap();
     to.headers.insert(HeaderName::from_static("x-tenant"), HeaderValue::from_static("blue"));
     to.headers.insert("authorization", HeaderValue::from_static("Bearer sk-lab-openai"));
-    request.access_token = Secret::from("");
+    request.access_token = Arc::new(Secret::from(""));
     assert_eq!(world.respond(request).await.unwrap().status, 200);
     assert_eq!(world.lab.requests().pop().unwrap().header("x-tenant"), Some("blue"));
 }
