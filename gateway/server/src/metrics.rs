@@ -42,6 +42,9 @@ struct RankingLabels {
     fallback: &'static str,
 }
 
+/// The kinds of tokens: cached ones are part of the input, reasoning of the output.
+const TOKEN_KINDS: [&str; 4] = ["input", "cached", "output", "reasoning"];
+
 /// All metrics.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -49,7 +52,8 @@ pub struct Metrics {
     duration: Histogram,
     first_event: Histogram,
     overhead: Histogram,
-    tokens: Family<KindLabel, Counter>,
+    /// By [`TOKEN_KINDS`]; looked up once, because every request counts here.
+    tokens: [Counter; TOKEN_KINDS.len()],
     rankings: Family<RankingLabels, Counter>,
     ranking_duration: Histogram,
     rotations: Family<KindLabel, Counter>,
@@ -61,13 +65,14 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
+        let tokens = Family::<KindLabel, Counter>::default();
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("switchyard")),
             requests: Family::default(),
             duration: Histogram::new(SECONDS),
             first_event: Histogram::new(SECONDS),
             overhead: Histogram::new(SECONDS),
-            tokens: Family::default(),
+            tokens: TOKEN_KINDS.map(|kind| tokens.get_or_create_owned(&KindLabel { kind })),
             rankings: Family::default(),
             ranking_duration: Histogram::new(RANKING_SECONDS),
             rotations: Family::default(),
@@ -76,13 +81,13 @@ impl Default for Metrics {
             accounts: Family::default(),
             usable_share: Gauge::default(),
         };
-        metrics.register();
+        metrics.register(tokens);
         metrics
     }
 }
 
 impl Metrics {
-    fn register(&self) {
+    fn register(&self, tokens: Family<KindLabel, Counter>) {
         let mut registry = self.registry.lock();
         let r = &mut *registry;
         let secs = || Unit::Seconds;
@@ -107,7 +112,7 @@ impl Metrics {
         r.register(
             "tokens",
             "tokens served, by kind (cached is part of input, reasoning of output)",
-            self.tokens.clone(),
+            tokens,
         );
         r.register(
             "rankings",
@@ -185,13 +190,9 @@ impl Observer for Metrics {
             self.overhead.observe(span.as_secs_f64());
         }
         if let Some(usage) = ended.usage {
-            for (kind, count) in [
-                ("input", usage.input),
-                ("cached", usage.input_cached),
-                ("output", usage.output),
-                ("reasoning", usage.reasoning),
-            ] {
-                self.tokens.get_or_create(&KindLabel { kind }).inc_by(count);
+            let counts = [usage.input, usage.input_cached, usage.output, usage.reasoning];
+            for (counter, count) in self.tokens.iter().zip(counts) {
+                counter.inc_by(count);
             }
         }
     }
