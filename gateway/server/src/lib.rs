@@ -23,18 +23,22 @@ pub use metrics::Metrics;
 pub use serve::{ServeError, serve};
 pub use sessions::{HashFailed, PasswordError, hash_password};
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use gateway_core::Gateway;
 
 use crate::sessions::Sessions;
 
-/// What handlers share.
+/// What handlers share. One pointer, because every request clones it more than once.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+/// The parts of the state.
+pub struct Shared {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) door: CallbackDoor,
 }
 
@@ -42,7 +46,15 @@ impl AppState {
     /// Puts the edge in front of a gateway.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, metrics: Arc<Metrics>, door: CallbackDoor) -> Self {
-        Self { gateway, metrics, sessions: Arc::default(), door }
+        Self(Arc::new(Shared { gateway, metrics, sessions: Sessions::default(), door }))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }
 

@@ -63,15 +63,9 @@ impl<'a> Heard<'a> {
     }
 
     fn hear_window(&mut self, name: &'a str, value: &'a str) {
-        if let Some((feature, slot, field)) = split(name) {
+        if let Some((feature, slot, set)) = split(name) {
             let Some(told) = self.slot(feature, slot) else { return };
-            match field {
-                "used-percent" => told.used_percent = finite(value),
-                "window-minutes" => told.seconds = finite(value).map(|minutes| minutes * 60.0),
-                "reset-at" => told.reset_at = finite(value),
-                "reset-after-seconds" => told.reset_after = finite(value),
-                _ => {}
-            }
+            set(told, finite(value));
         } else if let Some(feature) = name.strip_suffix("-limit-name").filter(|feature| *feature != MAIN)
             && let Some(known) = self.feature(feature)
         {
@@ -114,10 +108,23 @@ impl<'a> Heard<'a> {
     }
 }
 
-/// `codex-spark-primary-used-percent` → feature, slot, field.
-fn split(name: &str) -> Option<(&str, usize, &str)> {
-    let first = name.split_once("-primary-").map(|(feature, field)| (feature, 0, field));
-    first.or_else(|| name.split_once("-secondary-").map(|(feature, field)| (feature, 1, field)))
+/// Takes one figure of a window.
+type Setter = fn(&mut Told, Option<f64>);
+
+/// The figures of a window, by the ends of their headers' names.
+const FIGURES: [(&str, Setter); 4] = [
+    ("-used-percent", |told, percent| told.used_percent = percent),
+    ("-window-minutes", |told, minutes| told.seconds = minutes.map(|minutes| minutes * 60.0)),
+    ("-reset-at", |told, at| told.reset_at = at),
+    ("-reset-after-seconds", |told, seconds| told.reset_after = seconds),
+];
+
+/// `codex-spark-primary-used-percent` → feature, slot, figure. Compares ends only: a search in every header of every
+/// answer is what one notices.
+fn split(name: &str) -> Option<(&str, usize, Setter)> {
+    let (rest, set) = FIGURES.iter().find_map(|(end, set)| Some((name.strip_suffix(end)?, *set)))?;
+    let first = rest.strip_suffix("-primary").map(|feature| (feature, 0, set));
+    first.or_else(|| rest.strip_suffix("-secondary").map(|feature| (feature, 1, set)))
 }
 
 fn finite(text: &str) -> Option<f64> {
