@@ -16,7 +16,6 @@ mod fidelity;
 mod hang_up;
 mod hostile;
 mod import;
-mod kill;
 mod kinds;
 mod no_capacity;
 mod operations;

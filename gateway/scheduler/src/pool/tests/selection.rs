@@ -1,5 +1,7 @@
 //! Any sequence of requests, endings, changes and clock jumps: whoever is chosen may be chosen.
 
+use std::collections::HashMap;
+
 use super::*;
 use crate::slot::View;
 use crate::{Action, BuiltIn, HardTie, Preference, RankingPolicy, Tie, TieKey, Way, validate};
@@ -54,11 +56,20 @@ struct World {
     pool: Pool,
     open: Vec<Lease>,
     clock: i64,
+    /// Who made which response, and when: worked out beside the pool, which must come to the same.
+    made: HashMap<u8, (AccountRef, i64)>,
 }
 
 impl World {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock)
+    }
+
+    /// Who alone may go on with a response.
+    fn maker(&self, response: u8) -> Option<AccountRef> {
+        let kept = i64::try_from(Tie::Hard(HardTie::Response).kept_for().as_millis()).unwrap();
+        let (account, at) = self.made.get(&response)?;
+        (0..kept).contains(&(self.clock - at)).then_some(*account)
     }
 
     fn find(&self, account: u8) -> AccountRef {
@@ -95,6 +106,9 @@ impl World {
         prop_assert!(slot.in_flight <= slot.profile.max_concurrency, "it is over-full");
         if let Verdict::Must { owner, .. } = asked.verdict {
             prop_assert_eq!(owner, account, "it does not own the response");
+        }
+        if let Some(maker) = tie.and_then(|response| self.maker(response)) {
+            prop_assert_eq!(maker, account, "somebody else made the response");
         }
         let lost = matches!(asked.verdict, Verdict::Lost { .. });
         prop_assert!(!lost, "nobody could serve it");
@@ -149,7 +163,8 @@ impl World {
                 let account = self.open.last().map(Lease::account);
                 let usage = Some(TokenUsage { input: 9_000, input_cached: 100, output: 5, reasoning: 1 });
                 self.end(Ending::Served { first_event_ms: Some(5.0), usage });
-                if let Some(account) = account {
+                if let Some(account) = account.filter(|account| !self.pool.slot(*account).unwrap().removed) {
+                    self.made.insert(made, (account, self.clock));
                     self.pool.learn(account, &[response(made)], now);
                 }
             }
@@ -184,7 +199,7 @@ proptest! {
     /// Never a tried, blocked, over-full or foreign-hard-tied account; every lease counted once; none at rest.
     #[test]
     fn whoever_is_chosen_may_be_chosen(steps in prop::collection::vec(step(), 0..150)) {
-        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000 };
+        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000, made: HashMap::new() };
         for step in steps {
             world.apply(step)?;
             prop_assert_eq!(world.pool.in_flight() as usize, world.open.len());
