@@ -36,6 +36,7 @@ pub(crate) fn PoolPanel() -> impl IntoView {
     });
     let total = Memo::new(move |_| totals(desk).map_or(0, |pool| pool.accounts));
     let more = move || total.get().saturating_sub(SHOWN) as u64;
+    let has_more = move || more() > 0;
     view! {
         <section class="panel" aria-labelledby="accounts-title">
             <div class="panel-head">
@@ -56,7 +57,7 @@ pub(crate) fn PoolPanel() -> impl IntoView {
                     <span class="legend-tick" aria-hidden="true"></span>
                     "The tick marks how much of the window's time has passed: a bar beyond it runs out early."
                 </p>
-                <Show when=move || (more() > 0)>
+                <Show when=has_more>
                     <a class="button" href="/accounts">
                         {move || plural(more(), "more account", "more accounts")}
                     </a>

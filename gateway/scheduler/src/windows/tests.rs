@@ -161,7 +161,7 @@ proptest! {
             if is_known {
                 prop_assert_eq!(got.used, if passed.is_some() { 0.0 } else { used });
                 prop_assert_eq!(got.is_exhausted(), used >= 1.0 && passed.is_none());
-                prop_assert_eq!(got.resets_in_ms, ahead.map_or(0, |reset| (reset - now) * 1_000));
+                prop_assert_eq!(got.resets_in_ms, ahead.map_or(0, |reset| u64::try_from((reset - now) * 1_000).unwrap()));
             } else {
                 prop_assert_eq!(got.resets_in_ms, 0);
             }

@@ -54,7 +54,8 @@ fn response(value: u8) -> TieKey {
 
 struct World {
     pool: Pool,
-    open: Vec<Lease>,
+    /// What runs, and which response it goes on with.
+    open: Vec<(Lease, Option<u8>)>,
     clock: i64,
     /// Who made which response, and when: worked out beside the pool, which must come to the same.
     made: HashMap<u8, (AccountRef, i64)>,
@@ -63,6 +64,12 @@ struct World {
 impl World {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock)
+    }
+
+    fn makes(&mut self, account: AccountRef, response: u8) {
+        if !self.pool.slot(account).unwrap().removed {
+            self.made.insert(response, (account, self.clock));
+        }
     }
 
     /// Who alone may go on with a response.
@@ -112,7 +119,7 @@ impl World {
         }
         let lost = matches!(asked.verdict, Verdict::Lost { .. });
         prop_assert!(!lost, "nobody could serve it");
-        self.open.push(lease);
+        self.open.push((lease, tie));
         Ok(())
     }
 
@@ -134,8 +141,12 @@ impl World {
     }
 
     fn end(&mut self, ending: Ending<'_>) {
-        if let Some(lease) = self.open.pop() {
+        if let Some((lease, tie)) = self.open.pop() {
             let now = self.now();
+            // Whoever went on with a response has it, whoever made it.
+            if let (Some(tie), Ending::Served { .. }) = (tie, &ending) {
+                self.makes(lease.account(), tie);
+            }
             self.pool.release(lease, ending, &model(), now);
         }
     }
@@ -160,11 +171,11 @@ impl World {
             Step::Ask { session, response, tried } => self.ask(session, response, tried)?,
             Step::Serve { made } => {
                 let now = self.now();
-                let account = self.open.last().map(Lease::account);
+                let account = self.open.last().map(|(lease, _)| lease.account());
                 let usage = Some(TokenUsage { input: 9_000, input_cached: 100, output: 5, reasoning: 1 });
                 self.end(Ending::Served { first_event_ms: Some(5.0), usage });
-                if let Some(account) = account.filter(|account| !self.pool.slot(*account).unwrap().removed) {
-                    self.made.insert(made, (account, self.clock));
+                if let Some(account) = account {
+                    self.makes(account, made);
                     self.pool.learn(account, &[response(made)], now);
                 }
             }
