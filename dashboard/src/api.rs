@@ -2,10 +2,10 @@
 //! cannot set is ours. What an answer means is decided in `logic::answer`.
 
 use gateway_api::{
-    ADMIN_PREFIX, AccountDetail, AccountPatch, AccountTested, AccountView, AddKeyAccount, CSRF_HEADER, ClientKeyCreate,
-    ClientKeyCreated, ClientKeyView, Credentials, DecisionSummary, DecisionView, ExportRequest, ImportReport,
-    ImportRequest, MAX_ACCOUNTS_PAGE, Overview, PinView, PolicyChoice, PolicyView, ProxyPatch, ProxyTested, ProxyView,
-    SessionView, SignInBegin, SignInCallback, SignInView,
+    ADMIN_PREFIX, AccountDetail, AccountPatch, AccountTested, AccountView, AddKeyAccount, CSRF_HEADER,
+    ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, DecisionSummary, DecisionView,
+    ExportRequest, ImportReport, ImportRequest, MAX_ACCOUNTS_PAGE, Overview, PinView, PolicyChoice,
+    PolicyView, ProxyPatch, ProxyTested, ProxyView, SessionView, SignInBegin, SignInCallback, SignInView,
 };
 use leptos::prelude::window;
 use serde::Serialize;

@@ -143,7 +143,8 @@ impl Live {
 
     /// Fetches the accounts that the picture lacks, if somebody wants them.
     fn list(self) {
-        let is_wanted = self.lists.get_value() && self.is_part.get_untracked() && !self.is_listing.get_value();
+        let is_wanted =
+            self.lists.get_value() && self.is_part.get_untracked() && !self.is_listing.get_value();
         if !is_wanted || self.is_resting() {
             return;
         }

@@ -126,7 +126,10 @@ mod tests {
         let first = first.unwrap();
         assert!(first.touched(vec![account("b", Healthy)]).is_none());
         let second = first.touched(vec![account("b", Paused), account("d", Healthy)]).unwrap();
-        assert_eq!(second.iter().map(|account| account.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+        assert_eq!(
+            second.iter().map(|account| account.name.as_str()).collect::<Vec<_>>(),
+            ["a", "b", "c", "d"]
+        );
         assert_eq!(second.find("id-b").map(|account| account.state), Some(Paused));
         assert_eq!(first.find("id-c"), second.find("id-c"));
     }

@@ -23,7 +23,8 @@ struct Far {
 impl Far {
     async fn new(accounts: usize) -> Result<Self> {
         let desk = Desk::new(accounts).await?;
-        let set = run(desk.folder.path(), &["password", "set"], &desk.environment(&[]), &format!("{PASSWORD}\n"))?;
+        let set =
+            run(desk.folder.path(), &["password", "set"], &desk.environment(&[]), &format!("{PASSWORD}\n"))?;
         ensure!(set.code == Some(0), "{set:?}");
         let gateway = desk.serve()?;
         let key = desk.ok(&["key", "create", "ops", "--operator"])?.trim().to_owned();
@@ -83,7 +84,8 @@ async fn accounts_are_exported_with_the_gateways_password_and_not_without() -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_codex_cli_of_another_machine_is_handed_an_account_and_hands_back_what_it_renewed() -> Result<()> {
+async fn the_codex_cli_of_another_machine_is_handed_an_account_and_hands_back_what_it_renewed() -> Result<()>
+{
     let far = Far::new(2).await?;
     let home = far.folder.path().join("codex");
     let (file, folder) = (home.join("auth.json"), home.to_string_lossy().into_owned());

@@ -236,7 +236,9 @@ fn in_an_event(row: &ErrorBody, now: i64) -> Option<(String, String)> {
 async fn as_first_event(stand: &Stand, row: ErrorBody) -> Result<String> {
     let Some((code, message)) = in_an_event(&row, super::NOW) else { return Ok("cannot be".to_owned()) };
     let mut told = Vec::new();
-    for stream in [true, false] {
+    // Only the backend answers in events whatever was asked for.
+    let asks: &[bool] = if stand.upstream == Upstream::Backend { &[true, false] } else { &[true] };
+    for stream in asks.iter().copied() {
         let fault = Fault::FailedEvent { code: code.clone(), message: message.clone(), after_events: 0 };
         let (answer, _) = stand.ask_under(fault, None, stream).await?;
         told.push(stand.told(&answer)?);

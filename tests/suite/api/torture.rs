@@ -134,10 +134,12 @@ impl Ground {
     /// One of the two gateways: started, killed, started, killed.
     fn die_again_and_again(&self, place: u64, seed: u64, clients: &Handle) -> Result<()> {
         let mut dice = Dice(4_711 + seed);
-        while self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+        while self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+        {
             // Every fourth dies somewhere in its start.
             let is_early = dice.below(4) == 0;
-            let mut gateway = self.start(place, if is_early { Spawned::launch } else { Spawned::serve_on })?;
+            let mut gateway =
+                self.start(place, if is_early { Spawned::launch } else { Spawned::serve_on })?;
             let crowd = if is_early { 0 } else { 3 };
             for _ in 0..crowd {
                 // Each ends by itself when its gateway dies.
@@ -235,7 +237,8 @@ async fn torture(nth: u64, database: impl FnOnce(&Path) -> String) -> Result<(u6
 /// What all databases of one kind came to.
 fn judge(kind: &str, begun: Instant, ends: &[(u64, u64)]) -> Result<()> {
     let (inside, rotations) = ends.iter().fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1));
-    let told = format!("{KILLS} deaths on {kind} in {:?}, {inside} inside {rotations} rotations", begun.elapsed());
+    let told =
+        format!("{KILLS} deaths on {kind} in {:?}, {inside} inside {rotations} rotations", begun.elapsed());
     println!("{told}");
     ensure!(rotations >= KILLS && inside * INSIDE_ONE_OF >= KILLS, "{told}");
     Ok(())

@@ -31,7 +31,8 @@ impl PasswordArgs {
         } else if std::io::stdin().is_terminal() {
             ask(url).await?
         } else {
-            let message = "taking tokens out of a gateway needs its dashboard password: give it with --password-stdin";
+            let message =
+                "taking tokens out of a gateway needs its dashboard password: give it with --password-stdin";
             return Err(WrongUse(message.to_owned()).into());
         };
         let password = password.trim_end_matches(['\r', '\n']).to_owned();
@@ -44,7 +45,9 @@ impl PasswordArgs {
 
 async fn ask(url: &str) -> anyhow::Result<String> {
     let mut out = std::io::stderr();
-    write!(out, "dashboard password of {url}: ").and_then(|()| out.flush()).context("ask for the password")?;
+    write!(out, "dashboard password of {url}: ")
+        .and_then(|()| out.flush())
+        .context("ask for the password")?;
     let hidden = Hidden::begin();
     let (send, typed) = oneshot::channel();
     // Reading a line cannot be called off, so a thread of its own does; it ends with the command.

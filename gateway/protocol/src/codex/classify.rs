@@ -101,9 +101,10 @@ fn by_code(code: Option<&str>) -> Option<Class> {
             class(FailureKind::AccountUnauthorized, Retry::SameAccount)
         }
         // Another token of the same account would have the same rights: nothing is renewed.
-        "deactivated_workspace" | "missing_scope" | "permission_error" | "unsupported_country_region_territory" => {
-            elsewhere(FailureKind::AccountUnauthorized)
-        }
+        "deactivated_workspace"
+        | "missing_scope"
+        | "permission_error"
+        | "unsupported_country_region_territory" => elsewhere(FailureKind::AccountUnauthorized),
         "server_is_overloaded" | "slow_down" | "overloaded_error" | "model_at_capacity" => {
             elsewhere(FailureKind::Overloaded)
         }
@@ -126,7 +127,8 @@ fn by_code(code: Option<&str>) -> Option<Class> {
 fn by_family(code: Option<&str>) -> Option<Class> {
     let code = code?;
     let of_the_request = ["invalid_", "context_", "unsupported", "bad_request", "missing_"];
-    let is_refused = code.ends_with("_above_max_length") || of_the_request.iter().any(|head| code.starts_with(head));
+    let is_refused =
+        code.ends_with("_above_max_length") || of_the_request.iter().any(|head| code.starts_with(head));
     is_refused.then(|| class(FailureKind::Refused, Retry::Never))
 }
 

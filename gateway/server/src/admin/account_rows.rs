@@ -5,7 +5,9 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use gateway_api::{AccountStateView, AccountView, AccountsQuery, MAX_ACCOUNTS_PAGE, MAX_OVERVIEW_ACCOUNTS, PoolTotals};
+use gateway_api::{
+    AccountStateView, AccountView, AccountsQuery, MAX_ACCOUNTS_PAGE, MAX_OVERVIEW_ACCOUNTS, PoolTotals,
+};
 use gateway_core::Gateway;
 use gateway_domain::{Account, AccountId, Timestamp};
 use gateway_scheduler::Slot;

@@ -126,8 +126,12 @@ pub(super) const ANTHROPIC: &[Line] = &[
     line("anthropic_overloaded",               "503 overloaded_error",           "moves",  "-",                              "-"),
 ];
 
-/// What is told otherwise when it comes as the first event: there is no status then, and what has no code of its own is
-/// read by its type.
+/// What is told otherwise when it comes as the first event: there is no status then, what has no code of its own is read
+/// by its type, and two types that no stream is known to carry count as faults.
 #[rustfmt::skip] // One body, one line.
 pub(super) const FIRST: &[(&str, &str)] = &[
+    ("openai_no_key",       "400 invalid_request_error"),
+    ("openai_overloaded",   "502 upstream_fault"),
+    ("anthropic_too_large", "502 api_error"),
+    ("anthropic_timeout",   "502 api_error"),
 ];

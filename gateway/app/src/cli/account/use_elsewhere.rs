@@ -30,8 +30,7 @@ pub(super) async fn hand_over(
     let found = what_is_there(admin, file).await?;
     let account = wanted(admin, &found, file, args.name()).await?;
     if account.kind != "codex" {
-        let message =
-            format!("`{}` is opened by a key; the Codex CLI signs in with ChatGPT", account.name);
+        let message = format!("`{}` is opened by a key; the Codex CLI signs in with ChatGPT", account.name);
         return Err(WrongUse(message).into());
     }
     if account.state == AccountStateView::SignInNeeded {

@@ -114,11 +114,19 @@ fn errors_inside_a_stream_are_told_by_their_code() {
             Other,
         ),
         // The caller's own faults.
-        (r#"{"type":"invalid_request_error","message":"No tool output found for function call x."}"#, K::Refused, Never),
+        (
+            r#"{"type":"invalid_request_error","message":"No tool output found for function call x."}"#,
+            K::Refused,
+            Never,
+        ),
         (r#"{"code":"array_above_max_length"}"#, K::Refused, Never),
         (r#"{"code":"bad_request"}"#, K::Refused, Never),
         (r#"{"code":"invalid_api_key"}"#, K::AccountUnauthorized, Same),
-        (r#"{"type":"invalid_request_error","message":"The 'x' model is not supported when using Codex."}"#, K::ModelNotSupported, Other),
+        (
+            r#"{"type":"invalid_request_error","message":"The 'x' model is not supported when using Codex."}"#,
+            K::ModelNotSupported,
+            Other,
+        ),
         (r#"{"code":"never_heard_of"}"#, K::UpstreamFault, Other),
         ("broken", K::UpstreamFault, Other),
     ] {
