@@ -2,10 +2,10 @@
 //! cannot set is ours. What an answer means is decided in `logic::answer`.
 
 use gateway_api::{
-    ADMIN_PREFIX, AccountDetail, AccountPatch, AccountTested, AddKeyAccount, CSRF_HEADER, ClientKeyCreate,
-    ClientKeyCreated, ClientKeyView, Credentials, DecisionSummary, DecisionView, ExportRequest, ImportReport,
-    ImportRequest, Overview, PinView, PolicyChoice, PolicyView, ProxyPatch, ProxyTested, ProxyView,
-    SessionView, SignInBegin, SignInCallback, SignInView,
+    ADMIN_PREFIX, AccountDetail, AccountPatch, AccountTested, AccountView, AddKeyAccount, CSRF_HEADER,
+    ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, DecisionSummary, DecisionView,
+    ExportRequest, ImportReport, ImportRequest, MAX_ACCOUNTS_PAGE, Overview, PinView, PolicyChoice,
+    PolicyView, ProxyPatch, ProxyTested, ProxyView, SessionView, SignInBegin, SignInCallback, SignInView,
 };
 use leptos::prelude::window;
 use serde::Serialize;
@@ -43,6 +43,20 @@ pub(crate) async fn logout() -> Result<SessionView, Problem> {
 /// Everything the overview shows.
 pub(crate) async fn overview() -> Result<Overview, Problem> {
     get("/overview").await
+}
+
+/// All accounts, a page after the other.
+pub(crate) async fn accounts() -> Result<Vec<AccountView>, Problem> {
+    let mut all: Vec<AccountView> = Vec::new();
+    loop {
+        let path = format!("/accounts?offset={}&limit={MAX_ACCOUNTS_PAGE}", all.len());
+        let page: Vec<AccountView> = get(&path).await?;
+        let is_last = page.len() < MAX_ACCOUNTS_PAGE;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
 }
 
 /// One account.

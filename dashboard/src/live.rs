@@ -3,8 +3,9 @@
 //! The browser's own reconnecting gives up on an error status and cannot be paced, so a lost stream is closed and
 //! opened again from here: with growing waits, for ever, asking first whether the session still stands.
 //!
-//! A large pool makes a large picture. Reading it takes at most a tenth of the browser's time: what comes sooner waits,
-//! and only the newest is read.
+//! Of a large pool the picture has only the accounts to look at first. Who lists all of them asks for the rest, in pages
+//! and with pauses. Reading events takes at most a tenth of the browser's time: what comes sooner waits, and only the
+//! newest is read.
 
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// After an event took some time to read, this many times as long passes before the next is read.
 const REST_AFTER_READING: i64 = 9;
 
+/// How often the whole list of a large pool is asked for while it is shown.
+const LIST_EVERY: Duration = Duration::from_secs(20);
+
 /// How the stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
@@ -46,6 +50,11 @@ pub(crate) struct Live {
     /// Without its accounts, which are in `roster`.
     overview: RwSignal<Option<Overview>>,
     roster: RwSignal<Option<Roster>>,
+    /// Whether the picture has only a part of the pool.
+    is_part: RwSignal<bool>,
+    /// Whether somebody lists the whole pool, and whether the list is on its way.
+    lists: StoredValue<bool>,
+    is_listing: StoredValue<bool>,
     link: RwSignal<Link>,
     session: Session,
     clock: Clock,
@@ -64,6 +73,9 @@ impl Live {
         Self {
             overview: RwSignal::new(None),
             roster: RwSignal::new(None),
+            is_part: RwSignal::new(false),
+            lists: StoredValue::new(false),
+            is_listing: StoredValue::new(false),
             link: RwSignal::new(Link::Opening),
             session,
             clock,
@@ -81,7 +93,7 @@ impl Live {
         self.overview
     }
 
-    /// The accounts; changes only when one of them does.
+    /// The accounts, those of the picture or all of them; changes only when one of them does.
     pub(crate) fn roster(self) -> RwSignal<Option<Roster>> {
         self.roster
     }
@@ -115,6 +127,44 @@ impl Live {
         });
     }
 
+    /// Has every account in the roster, until the calling component goes.
+    pub(crate) fn keep_all(self) {
+        self.lists.set_value(true);
+        let again = set_interval_with_handle(move || self.list(), LIST_EVERY).ok();
+        Effect::new(move || {
+            self.is_part.track();
+            self.list();
+        });
+        on_cleanup(move || {
+            again.iter().for_each(IntervalHandle::clear);
+            self.lists.set_value(false);
+        });
+    }
+
+    /// Fetches the accounts that the picture lacks, if somebody wants them.
+    fn list(self) {
+        let is_wanted =
+            self.lists.get_value() && self.is_part.get_untracked() && !self.is_listing.get_value();
+        if !is_wanted || self.is_resting() {
+            return;
+        }
+        self.is_listing.set_value(true);
+        spawn_local(async move {
+            let answer = api::accounts().await;
+            self.is_listing.set_value(false);
+            match answer {
+                Ok(all) if self.lists.get_value() => self.roster.update(|roster| {
+                    if let Some(renewed) = roster.as_ref().and_then(|known| known.renewed(all)) {
+                        *roster = Some(renewed);
+                    }
+                }),
+                Err(Problem::SignedOut) => self.session.ended(),
+                // The stream tells whether the gateway is there; the next round asks again.
+                _ => {}
+            }
+        });
+    }
+
     /// Lets go of the stream without calling it lost.
     fn rest(self) {
         self.next_round();
@@ -142,6 +192,7 @@ impl Live {
 
     /// Fetches the overview now, after an action that changed it.
     pub(crate) fn refresh(self) {
+        self.list();
         spawn_local(async move {
             match api::overview().await {
                 Ok(overview) => self.hear(overview),
@@ -208,8 +259,13 @@ impl Live {
         self.heard_at.set_value(browser::now_ms());
         self.clock.hear(overview.now);
         let accounts = std::mem::take(&mut overview.accounts);
+        let is_part = accounts.len() < overview.pool.accounts;
+        if self.is_part.get_untracked() != is_part {
+            self.is_part.set(is_part);
+        }
         let known = self.roster.with_untracked(|known| match known {
             None => Some(Roster::default().renewed(accounts).unwrap_or_default()),
+            Some(known) if is_part && self.lists.get_value() => known.touched(accounts),
             Some(known) => known.renewed(accounts),
         });
         if known.is_some() {

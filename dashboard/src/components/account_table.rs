@@ -1,13 +1,14 @@
 //! Accounts as rows, in the order they are given; and the pool on the overview.
 
+use gateway_api::PoolTotals;
 use leptos::prelude::*;
 
 use super::account_row::{AccountRow, Picked};
 use crate::browser;
 use crate::desk::Desk;
 use crate::logic::account_order::{SortBy, order};
-use crate::logic::accounts::{pool_sentence, serves};
-use crate::logic::number::count;
+use crate::logic::accounts::pool_sentence;
+use crate::logic::number::plural;
 use crate::logic::roster::{Account, Roster};
 
 const SORT_KEY: &str = "switchyard.accounts.sort";
@@ -33,14 +34,15 @@ pub(crate) fn PoolPanel() -> impl IntoView {
         rows.truncate(SHOWN);
         rows
     });
-    let total = Memo::new(move |_| roster.with(|roster| roster.as_ref().map_or(0, Roster::len)));
-    let has_more = move || total.get() > SHOWN;
+    let total = Memo::new(move |_| totals(desk).map_or(0, |pool| pool.accounts));
+    let more = move || total.get().saturating_sub(SHOWN) as u64;
+    let has_more = move || more() > 0;
     view! {
         <section class="panel" aria-labelledby="accounts-title">
             <div class="panel-head">
                 <div>
                     <h2 id="accounts-title">"Accounts"</h2>
-                    <p class="sub">{move || roster.with(|roster| roster.as_ref().map(sentence))}</p>
+                    <p class="sub">{move || sentence(desk)}</p>
                 </div>
                 <div class="actions">
                     <SortSelect sort=sort />
@@ -57,7 +59,7 @@ pub(crate) fn PoolPanel() -> impl IntoView {
                 </p>
                 <Show when=has_more>
                     <a class="button" href="/accounts">
-                        {move || format!("All {} accounts", count(total.get() as u64))}
+                        {move || plural(more(), "more account", "more accounts")}
                     </a>
                 </Show>
             </div>
@@ -65,10 +67,13 @@ pub(crate) fn PoolPanel() -> impl IntoView {
     }
 }
 
-/// The pool in one sentence.
-pub(crate) fn sentence(roster: &Roster) -> String {
-    let serving = roster.iter().filter(|account| serves(account.state)).count();
-    pool_sentence(serving, roster.len())
+fn totals(desk: Desk) -> Option<PoolTotals> {
+    desk.live.overview().with(|overview| overview.as_ref().map(|overview| overview.pool))
+}
+
+/// The pool in one sentence; tracked.
+pub(crate) fn sentence(desk: Desk) -> Option<String> {
+    totals(desk).map(|pool| pool_sentence(pool.serving, pool.accounts))
 }
 
 /// The table. Rows keep their elements while they move.

@@ -39,14 +39,6 @@ pub(crate) fn state_tone(state: AccountStateView) -> &'static str {
     }
 }
 
-/// Whether requests go there now.
-pub(crate) fn serves(state: AccountStateView) -> bool {
-    match state {
-        AccountStateView::Healthy | AccountStateView::Degraded | AccountStateView::Probing => true,
-        AccountStateView::Cooling | AccountStateView::Paused | AccountStateView::SignInNeeded => false,
-    }
-}
-
 /// What stands under the state: why the account is left alone and for how long, or the gateway's own sentence.
 pub(crate) fn state_note(account: &AccountView, now: i64) -> Option<String> {
     let running = |one: &&CooldownView| one.until > now;
@@ -164,7 +156,6 @@ pub(crate) mod tests {
         ] {
             assert_eq!(pool_sentence(serving, all), words);
         }
-        assert!(serves(AccountStateView::Probing) && !serves(AccountStateView::Cooling));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The accounts of the pool as the pages share them: rows that did not change stay the same rows.
 //!
-//! The live picture brings every account several times a second. Comparing each once here makes everything behind it
+//! The live picture brings accounts several times a second. Comparing each once here makes everything behind it
 //! cheap: a row is new only if it differs, and comparing two of them is comparing two pointers.
 
 use std::collections::HashMap;
@@ -61,6 +61,27 @@ impl Roster {
         changed.then(|| Self(Arc::new(rows)))
     }
 
+    /// With what the gateway told about some of them now; none when nothing differs.
+    pub(crate) fn touched(&self, some: Vec<AccountView>) -> Option<Self> {
+        let mut fresh: HashMap<String, AccountView> =
+            some.into_iter().map(|view| (view.id.clone(), view)).collect();
+        let mut changed = false;
+        let mut rows: Vec<Account> = Vec::with_capacity(self.0.len());
+        for known in self.iter() {
+            rows.push(match fresh.remove(&known.id) {
+                Some(view) if view != *known.0 => {
+                    changed = true;
+                    Account(Arc::new(view))
+                }
+                _ => known.clone(),
+            });
+        }
+        // New ones stand last until the whole list comes.
+        changed |= !fresh.is_empty();
+        rows.extend(fresh.into_values().map(|view| Account(Arc::new(view))));
+        changed.then(|| Self(Arc::new(rows)))
+    }
+
     /// Without one account.
     pub(crate) fn without(&self, id: &str) -> Self {
         Self(Arc::new(self.0.iter().filter(|account| account.id != id).cloned().collect()))
@@ -97,6 +118,20 @@ mod tests {
         assert_eq!(first.find("id-a"), second.find("id-a"));
         assert_ne!(first.find("id-b"), second.find("id-b"));
         assert_eq!(second.find("id-b").map(|account| account.state), Some(Paused));
+    }
+
+    #[test]
+    fn a_part_of_the_pool_leaves_the_rest_as_it_is() {
+        let first = Roster::default().renewed(["a", "b", "c"].map(|name| account(name, Healthy)).to_vec());
+        let first = first.unwrap();
+        assert!(first.touched(vec![account("b", Healthy)]).is_none());
+        let second = first.touched(vec![account("b", Paused), account("d", Healthy)]).unwrap();
+        assert_eq!(
+            second.iter().map(|account| account.name.as_str()).collect::<Vec<_>>(),
+            ["a", "b", "c", "d"]
+        );
+        assert_eq!(second.find("id-b").map(|account| account.state), Some(Paused));
+        assert_eq!(first.find("id-c"), second.find("id-c"));
     }
 
     #[test]

@@ -25,10 +25,12 @@ use crate::logic::roster::{Account, Roster};
 /// Where the list begins, for leafing.
 const TOP: &str = "accounts-list";
 
-/// Fed by the event stream alone.
+/// Fed by the event stream; in a large pool the list is read beside it.
 #[component]
 pub(crate) fn AccountsPage() -> impl IntoView {
-    let roster = Desk::get().live.roster();
+    let desk = Desk::get();
+    desk.live.keep_all();
+    let roster = desk.live.roster();
     let size = Memo::new(move |_| roster.with(|roster| roster.as_ref().map(Roster::len)));
     let has_some = move || size.get() > Some(0);
     let is_exporting = RwSignal::new(false);
@@ -36,7 +38,7 @@ pub(crate) fn AccountsPage() -> impl IntoView {
         <div class="page-head">
             <div>
                 <Title text="Accounts".to_owned() />
-                <p class="sub">{move || roster.with(|roster| roster.as_ref().map(sentence))}</p>
+                <p class="sub">{move || sentence(desk)}</p>
             </div>
             <div class="actions">
                 <Show when=has_some>

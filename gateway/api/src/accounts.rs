@@ -20,6 +20,17 @@ pub enum AccountStateView {
     SignInNeeded,
 }
 
+impl AccountStateView {
+    /// Whether requests go there now.
+    #[must_use]
+    pub const fn serves(self) -> bool {
+        match self {
+            Self::Healthy | Self::Degraded | Self::Probing => true,
+            Self::Cooling | Self::Paused | Self::SignInNeeded => false,
+        }
+    }
+}
+
 /// One quota window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowView {
@@ -83,6 +94,21 @@ pub struct AccountView {
     pub ttft_ms: Option<f64>,
     /// When it was last picked.
     pub last_used_at: Option<i64>,
+}
+
+/// The most accounts in one page of `GET /accounts`.
+pub const MAX_ACCOUNTS_PAGE: usize = 500;
+
+/// The question of `GET /accounts`: accounts by name, the page that begins at `offset`. Without a `limit` it is all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountsQuery {
+    /// How many come before the page.
+    #[serde(default)]
+    pub offset: usize,
+    /// How many the page has, at most [`MAX_ACCOUNTS_PAGE`]. One that has fewer is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }
 
 /// `GET /accounts/{id}`.

@@ -17,8 +17,8 @@ pub use account_settings::{
     PreferenceView, ProxyPatch, ProxyTested, ProxyView,
 };
 pub use accounts::{
-    AccountDetail, AccountPatch, AccountStateView, AccountView, CooldownView, ImportAccounts, ImportOutcome,
-    ImportResult, WindowView,
+    AccountDetail, AccountPatch, AccountStateView, AccountView, AccountsQuery, CooldownView, ImportAccounts,
+    ImportOutcome, ImportResult, MAX_ACCOUNTS_PAGE, WindowView,
 };
 pub use decisions::{
     AttemptView, CandidateView, DecisionSummary, DecisionView, PolicyChoice, PolicyView, RankingView,
@@ -27,7 +27,7 @@ pub use imports::{
     ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, ImportRowOutcome, ImportRowView,
     ImportSeat,
 };
-pub use live::{Overview, RatePoint, TokenTotals};
+pub use live::{MAX_OVERVIEW_ACCOUNTS, Overview, PoolTotals, RatePoint, TokenTotals};
 pub use session::{ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, SessionState, SessionView};
 pub use sign_in::{SignInBegin, SignInCallback, SignInMethod, SignInStage, SignInView};
 

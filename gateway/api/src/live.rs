@@ -1,5 +1,7 @@
 //! What the overview shows; sent whole as the `overview` event of `GET /events`, at most four times a second and
 //! only when something changed (a keep-alive comment otherwise).
+//!
+//! Refuses: growing with the pool. The list of all accounts is `GET /accounts`, in pages.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,18 @@ pub struct RatePoint {
     pub failures: u32,
 }
 
+/// The most accounts in an [`Overview`]: every account of most pools, and an event of some 100 kB in all others.
+pub const MAX_OVERVIEW_ACCOUNTS: usize = 200;
+
+/// The pool in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolTotals {
+    /// Accounts in all.
+    pub accounts: usize,
+    /// Accounts that requests go to now.
+    pub serving: usize,
+}
+
 /// `GET /overview` and the `overview` event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
@@ -48,7 +62,10 @@ pub struct Overview {
     pub ttft_p50_ms: Option<f64>,
     /// The last 60 seconds, the oldest first.
     pub rate: Vec<RatePoint>,
-    /// All accounts, by name.
+    /// The whole pool.
+    pub pool: PoolTotals,
+    /// Accounts by name: all of them, or in a larger pool the [`MAX_OVERVIEW_ACCOUNTS`] to look at first. These are the
+    /// pinned one, those that cannot serve or lately failed, then those with the most requests running and served.
     pub accounts: Vec<AccountView>,
     /// The policy that decides.
     pub policy: PolicyView,

@@ -40,7 +40,7 @@ impl Desk {
         Ok(Self { lab, folder, backend, issuer, _stop: stop.drop_guard() })
     }
 
-    fn environment<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    pub(super) fn environment<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         let own = [
             ("SWITCHYARD_UPSTREAM__CHATGPT_URL", self.backend.as_str()),
             ("SWITCHYARD_UPSTREAM__OAUTH_URL", self.issuer.as_str()),
@@ -174,7 +174,7 @@ async fn a_running_gateway_is_found_and_one_elsewhere_takes_an_operator_key() ->
     assert!(imported.code == Some(0) && imported.out.starts_with("added `third`"), "{imported:?}");
     for (arguments, code, says) in [
         (&["account", "show", "nobody"][..], 3, "no account `nobody`"),
-        (&["account", "export", "--all"], 2, "on the gateway's machine"),
+        (&["account", "export", "--all"], 2, "--password-stdin"),
         (&["key", "create", "more", "--operator"], 2, "on the gateway's machine"),
     ] {
         let ran = far(arguments, &key)?;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use switchyard_tests::{Admin, Answer, Ended, InProcess, Speaks};
 
 use super::lab;
-use table::{ANTHROPIC, BACKEND, Line, OPENAI};
+use table::{ANTHROPIC, BACKEND, FIRST, Line, OPENAI};
 
 /// Where content is out already, in every dialect.
 const AFTER_CONTENT: usize = 14;
@@ -168,12 +168,14 @@ struct Seen {
     told: String,
     then: String,
     held: String,
+    first: String,
     after: String,
 }
 
 impl Seen {
     fn line(&self, name: &str) -> String {
-        format!("{name:34} | {:32} | {:6} | {:30} | {}", self.told, self.then, self.held, self.after)
+        let Self { told, then, held, first, after } = self;
+        format!("{name:34} | {told:32} | {then:6} | {held:30} | {first:32} | {after}")
     }
 }
 
@@ -229,6 +231,22 @@ fn in_an_event(row: &ErrorBody, now: i64) -> Option<(String, String)> {
     Some((text("code").or_else(|| text("type"))?, text("message")?))
 }
 
+/// The same trouble as the first event of a stream, before anything went out: what the caller is told when nobody can
+/// do better.
+async fn as_first_event(stand: &Stand, row: ErrorBody) -> Result<String> {
+    let Some((code, message)) = in_an_event(&row, super::NOW) else { return Ok("cannot be".to_owned()) };
+    let mut told = Vec::new();
+    // Only the backend answers in events whatever was asked for.
+    let asks: &[bool] = if stand.upstream == Upstream::Backend { &[true, false] } else { &[true] };
+    for stream in asks.iter().copied() {
+        let fault = Fault::FailedEvent { code: code.clone(), message: message.clone(), after_events: 0 };
+        let (answer, _) = stand.ask_under(fault, None, stream).await?;
+        told.push(stand.told(&answer)?);
+        stand.recover().await?;
+    }
+    Ok(agree(&told))
+}
+
 /// The same trouble after content: nothing is tried again, the failure is the last event, and what is held against the
 /// account. Rows without a code cannot come in an event.
 async fn after_content(stand: &Stand, row: ErrorBody) -> Result<String> {
@@ -260,6 +278,7 @@ async fn walk(upstream: Upstream, accounts: usize) -> Result<()> {
             told: line.told.to_owned(),
             then: line.then.to_owned(),
             held: line.held.to_owned(),
+            first: first(line).to_owned(),
             after: line.after.to_owned(),
         };
         let found = look(&stand, row, &wanted).await.with_context(|| line.name)?;
@@ -273,14 +292,20 @@ async fn walk(upstream: Upstream, accounts: usize) -> Result<()> {
 
 async fn look(stand: &Stand, row: ErrorBody, wanted: &Seen) -> Result<Seen> {
     let (told, held) = nobody_can(stand, row).await.context("before the first byte")?;
-    // One account cannot move; three cannot all be held by what only one was asked.
-    let (then, held) = if stand.accounts == 1 {
-        (wanted.then.clone(), held)
-    } else {
-        (what_then(stand, row, &told).await.context("once")?, wanted.held.clone())
+    // One account cannot move.
+    let then = match stand.accounts {
+        1 => wanted.then.clone(),
+        _ => what_then(stand, row, &told).await.context("once")?,
     };
+    let first = as_first_event(stand, row).await.context("as the first event")?;
     let after = after_content(stand, row).await.context("after content")?;
-    Ok(Seen { told, then, held, after })
+    Ok(Seen { told, then, held, first, after })
+}
+
+/// What a line wants told of its body as the first event.
+fn first(line: &Line) -> &str {
+    let otherwise = FIRST.iter().find(|(name, _)| *name == line.name).map(|(_, told)| *told);
+    otherwise.unwrap_or(if line.after == "cannot be" { "cannot be" } else { line.told })
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod codex;
 mod completions;
 mod key;
 mod local;
+mod password;
 pub(crate) mod private_file;
 mod remote;
 mod running;

@@ -170,6 +170,18 @@ impl Admin {
         self.read(&self.send(method, path, body.into()).await?)
     }
 
+    /// The same, answered with a text of its own.
+    pub(super) async fn text(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<String, CallError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.strange(error.to_string()))?;
+        let answer = self.send(method, path, body.into()).await?;
+        String::from_utf8(answer.into()).map_err(|error| self.strange(error.to_string()))
+    }
+
     /// Does something that needs no body.
     pub(super) async fn post<A: DeserializeOwned>(&self, path: &str) -> Result<A, CallError> {
         self.read(&self.send(Method::POST, path, Bytes::new()).await?)

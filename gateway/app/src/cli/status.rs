@@ -4,7 +4,7 @@
 mod codexlb;
 
 use clap::Args;
-use gateway_api::{AccountDetail, AccountStateView, AccountView, CooldownView, Overview, WindowView};
+use gateway_api::{AccountDetail, AccountView, CooldownView, Overview, WindowView};
 
 use super::account::state_word;
 use super::remote::{Admin, CallError, Place};
@@ -45,6 +45,9 @@ pub(super) async fn run(call: &Call, args: &StatusArgs) -> anyhow::Result<()> {
 
 async fn told(call: &Call, admin: &Admin, args: &StatusArgs) -> anyhow::Result<()> {
     let mut overview: Overview = admin.get("/overview").await.map_err(CallError::told)?;
+    if overview.accounts.len() < overview.pool.accounts {
+        overview.accounts = super::account::list(admin).await?;
+    }
     if *admin.place() == Place::Database {
         // Nobody ranks now.
         overview.policy.id.clear();
@@ -157,11 +160,6 @@ fn used(window: &WindowView, now: i64) -> String {
 fn cooldown(cooldown: &CooldownView, now: i64) -> String {
     let model = cooldown.model.as_ref().map_or_else(String::new, |model| format!(" ({model})"));
     format!("{}{model}, {}", cooldown.cause, span(cooldown.until - now))
-}
-
-/// Whether requests go to it.
-const fn serves(state: AccountStateView) -> bool {
-    matches!(state, AccountStateView::Healthy | AccountStateView::Degraded | AccountStateView::Probing)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Asking for quotas: every few minutes, soon after a usage limit was hit, and when a window's reset has passed. A few at
-//! a time, however many accounts there are; those that wait longest come first.
+//! a time and so many in a round, however many accounts there are: a large pool is asked in turn, without a pause and
+//! without a burst. What just changed comes first, then those that wait longest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ const STALE: Duration = Duration::from_secs(5 * 60);
 const SPREAD: Duration = Duration::from_secs(60);
 /// Quotas asked for at once.
 const AT_ONCE: usize = 4;
+/// The most questions in one round.
+const MOST_PER_ROUND: usize = 100;
 /// No question is asked in a round after this long; what is left is looked at anew.
 const ROUND_MOST: Duration = Duration::from_secs(30);
 /// The upstream needs a moment to notice that a window has ended.
@@ -41,18 +44,29 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
     }
 }
 
-/// Whose quota is asked for now; those that were never asked, or longest ago, first.
+/// Whose quota is asked for in this round; of equal cause those that were never asked, or longest ago, first.
 fn due(gateway: &Gateway) -> Vec<(AccountId, AccountRef)> {
     let now = gateway.now();
-    let mut due: Vec<(Option<Timestamp>, AccountId, AccountRef)> = gateway.with_pool(|pool| {
+    let mut due: Vec<((Why, Option<Timestamp>), AccountId, AccountRef)> = gateway.with_pool(|pool| {
         pool.members()
             .filter(|slot| slot.availability == Availability::Active)
-            .filter(|slot| is_due(&Moments::of(slot, now), &slot.profile.id, now))
-            .map(|slot| (slot.quota_checked_at, slot.profile.id.clone(), slot.profile.account))
+            .filter_map(|slot| {
+                let why = why_due(&Moments::of(slot, now), &slot.profile.id, now)?;
+                Some(((why, slot.quota_checked_at), slot.profile.id.clone(), slot.profile.account))
+            })
             .collect()
     });
-    due.sort_unstable_by_key(|(checked, ..)| *checked);
-    due.into_iter().map(|(_, id, account)| (id, account)).collect()
+    due.sort_unstable_by_key(|(rank, ..)| *rank);
+    due.into_iter().take(MOST_PER_ROUND).map(|(_, id, account)| (id, account)).collect()
+}
+
+/// Why a quota is asked for; what matters more comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    /// A limit was hit, or a window has ended: the numbers are known to be others.
+    Changed,
+    /// They are old.
+    Stale,
 }
 
 /// What decides when an account's quota is asked for.
@@ -76,11 +90,8 @@ impl Moments {
     }
 }
 
-fn is_due(moments: &Moments, id: &AccountId, now: Timestamp) -> bool {
-    let Some(checked) = moments.checked.filter(|checked| *checked <= now) else { return true };
-    if checked.plus(STALE + spread(id, SPREAD)) <= now {
-        return true;
-    }
+fn why_due(moments: &Moments, id: &AccountId, now: Timestamp) -> Option<Why> {
+    let Some(checked) = moments.checked.filter(|checked| *checked <= now) else { return Some(Why::Stale) };
     let passed_since_asked = |moment: Timestamp| checked < moment && moment <= now;
     let after_limit = moments
         .limited_since
@@ -89,7 +100,8 @@ fn is_due(moments: &Moments, id: &AccountId, now: Timestamp) -> bool {
         // Numbers that came after the reset, with an answer, are as good.
         passed_since_asked(reset.plus(AFTER_RESET)) && moments.told.is_none_or(|told| told < reset)
     });
-    after_limit || after_reset
+    let is_stale = checked.plus(STALE + spread(id, SPREAD)) <= now;
+    if after_limit || after_reset { Some(Why::Changed) } else { is_stale.then_some(Why::Stale) }
 }
 
 /// Asks for one account's quota; says whether numbers came.
@@ -137,22 +149,23 @@ mod tests {
         let limited = Moments { limited_since: Some(at(10)), ..asked };
         let ending = Moments { windows: resets(50), ..asked };
         let cases = [
-            ("never asked", Moments::default(), 0, true),
-            ("just asked", asked, 1, false),
-            ("minutes ago", asked, 299, false),
-            ("long ago", asked, 361, true),
-            ("the clock was set back", Moments { checked: Some(at(500)), ..asked }, 1, true),
-            ("limit: a moment", limited, 14, false),
-            ("limit: its numbers", limited, 15, true),
-            ("limit: asked for them", Moments { checked: Some(at(16)), ..limited }, 20, false),
-            ("limit: the way out", Moments { checked: Some(at(16)), ..limited }, 135, true),
-            ("reset: not yet", ending, 51, false),
-            ("reset: passed", ending, 52, true),
-            ("reset: asked since", Moments { checked: Some(at(53)), ..ending }, 60, false),
-            ("reset: an answer told", Moments { told: Some(at(51)), ..ending }, 60, false),
+            ("never asked", Moments::default(), 0, Some(Why::Stale)),
+            ("just asked", asked, 1, None),
+            ("minutes ago", asked, 299, None),
+            ("long ago", asked, 361, Some(Why::Stale)),
+            ("the clock was set back", Moments { checked: Some(at(500)), ..asked }, 1, Some(Why::Stale)),
+            ("limit: a moment", limited, 14, None),
+            ("limit: its numbers", limited, 15, Some(Why::Changed)),
+            ("limit: asked for them", Moments { checked: Some(at(16)), ..limited }, 20, None),
+            ("limit: the way out", Moments { checked: Some(at(16)), ..limited }, 135, Some(Why::Changed)),
+            ("reset: not yet", ending, 51, None),
+            ("reset: passed", ending, 52, Some(Why::Changed)),
+            ("reset: passed, and the numbers are old", ending, 999, Some(Why::Changed)),
+            ("reset: asked since", Moments { checked: Some(at(53)), ..ending }, 60, None),
+            ("reset: an answer told", Moments { told: Some(at(51)), ..ending }, 60, None),
         ];
         for (name, moments, now, expect) in cases {
-            assert_eq!(is_due(&moments, &id, at(now)), expect, "{name}");
+            assert_eq!(why_due(&moments, &id, at(now)), expect, "{name}");
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::ports::RefreshOutcome;
 
 /// Rotations that the background runs at once.
 pub(super) const ROTATIONS_AT_ONCE: usize = 4;
+/// The most rotations that a round begins: tokens of a large pool that end together are renewed one after the other, not
+/// in a burst of processes. Ten thousand take a quarter of an hour, which is when they begin to be due.
+const MOST_PER_ROUND: usize = 24;
 /// Tokens that end within this are renewed in the background; requests renew within `keeper::REFRESH_AHEAD` at the
 /// latest.
 const RENEW_AHEAD: Duration = Duration::from_secs(10 * 60);
@@ -91,7 +94,7 @@ fn due(gateway: &Gateway, backoff: &Backoff) -> Vec<(AccountId, CredentialVersio
         })
         .collect();
     due.sort_unstable_by_key(|one| one.0);
-    due.into_iter().map(|(_, id, version)| (id, version)).collect()
+    due.into_iter().take(MOST_PER_ROUND).map(|(_, id, version)| (id, version)).collect()
 }
 
 /// Rotates the tokens of these accounts, unless somebody else does first.

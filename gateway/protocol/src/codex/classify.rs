@@ -60,6 +60,7 @@ pub fn classify_error_object(error: &str, now: Timestamp) -> Failure {
     let said = serde_json::from_str::<Value>(error).map(|value| read_object(&value)).unwrap_or_default();
     let class = by_code(said.code.as_deref())
         .or_else(|| by_text(said.message.as_deref()))
+        .or_else(|| by_family(said.code.as_deref()))
         .unwrap_or_else(|| elsewhere(FailureKind::UpstreamFault));
     let wait = hinted_wait(said.message.as_deref());
     build(class, &said, 200, wait, said.resets_at, now)
@@ -99,7 +100,11 @@ fn by_code(code: Option<&str>) -> Option<Class> {
         "token_expired" | "invalid_api_key" | "authentication_error" | "unauthorized" => {
             class(FailureKind::AccountUnauthorized, Retry::SameAccount)
         }
-        "deactivated_workspace" => elsewhere(FailureKind::AccountUnauthorized),
+        // Another token of the same account would have the same rights: nothing is renewed.
+        "deactivated_workspace"
+        | "missing_scope"
+        | "permission_error"
+        | "unsupported_country_region_territory" => elsewhere(FailureKind::AccountUnauthorized),
         "server_is_overloaded" | "slow_down" | "overloaded_error" | "model_at_capacity" => {
             elsewhere(FailureKind::Overloaded)
         }
@@ -115,6 +120,16 @@ fn by_code(code: Option<&str>) -> Option<Class> {
         "model_not_found" | "not_found_error" => elsewhere(FailureKind::ModelNotSupported),
         _ => return None,
     })
+}
+
+/// Events have no status: there, whose fault it is shows in what the code begins with. The caller's own faults must not
+/// be tried elsewhere, nor count against an account.
+fn by_family(code: Option<&str>) -> Option<Class> {
+    let code = code?;
+    let of_the_request = ["invalid_", "context_", "unsupported", "bad_request", "missing_"];
+    let is_refused =
+        code.ends_with("_above_max_length") || of_the_request.iter().any(|head| code.starts_with(head));
+    is_refused.then(|| class(FailureKind::Refused, Retry::Never))
 }
 
 /// Codes after which only a new sign-in helps (facts: codex-lb 1.6).
@@ -156,7 +171,7 @@ fn by_text(message: Option<&str>) -> Option<Class> {
         || says("credit balance is too low")
     {
         Some(elsewhere(FailureKind::QuotaExhausted))
-    } else if says("account has been deactivated") {
+    } else if says("account has been deactivated") || says("agent runtime has been deleted") {
         Some(elsewhere(FailureKind::AccountUnauthorized))
     } else {
         None

@@ -20,6 +20,8 @@ pub const UNAUTHORIZED_PAUSE: Duration = Duration::from_secs(60);
 pub const UNAUTHORIZED_CEILING: Duration = Duration::from_secs(60 * 60);
 /// All seats of a workspace that was switched off. The others find out for themselves afterwards.
 pub const WORKSPACE_PAUSE: Duration = Duration::from_secs(5 * 60);
+/// An account whose agent runtime was deleted. It does not come back by itself, and its tokens look good all the while.
+pub const RUNTIME_DELETED_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A model that the account's plan does not have.
 pub const MODEL_NOT_SUPPORTED_PAUSE: Duration = Duration::from_secs(30 * 60);
 /// Upstream faults in a row before the account is left alone.
@@ -127,9 +129,10 @@ pub(crate) struct Consequence {
 }
 
 /// Which count a failure belongs to; `None` when it never counts.
-pub(crate) const fn trouble(kind: FailureKind) -> Option<Trouble> {
-    match kind {
+pub(crate) fn trouble(failure: &Failure) -> Option<Trouble> {
+    match failure.kind {
         FailureKind::RateLimited | FailureKind::QuotaExhausted => Some(Trouble::Limit),
+        FailureKind::AccountUnauthorized if lacks_scope(failure) => None,
         FailureKind::AccountUnauthorized => Some(Trouble::Refusal),
         FailureKind::Overloaded => Some(Trouble::Capacity),
         FailureKind::UpstreamFault
@@ -163,6 +166,11 @@ pub(crate) fn consequence(failure: &Failure, model: &ModelName, streak: u32, now
             scope: Scope::Workspace,
             ..account(Some(Mark::Unauthorized), Some((Backoff, now.plus(WORKSPACE_PAUSE))))
         },
+        // What this request wanted is not granted to the account; everything else may be.
+        FailureKind::AccountUnauthorized if lacks_scope(failure) => nothing(Scope::Request),
+        FailureKind::AccountUnauthorized if runtime_is_deleted(failure) => {
+            account(Some(Mark::Unauthorized), Some((Backoff, now.plus(RUNTIME_DELETED_PAUSE))))
+        }
         FailureKind::AccountUnauthorized => {
             let wait = doubled(UNAUTHORIZED_PAUSE, streak, UNAUTHORIZED_CEILING);
             account(Some(Mark::Unauthorized), Some((Backoff, now.plus(wait))))
@@ -226,9 +234,22 @@ fn usage_limit(failure: &Failure, now: Timestamp) -> (CooldownSource, Timestamp)
     }
 }
 
+fn code(failure: &Failure) -> Option<&str> {
+    failure.answer.as_ref().and_then(|answer| answer.code.as_deref())
+}
+
 fn concerns_workspace(failure: &Failure) -> bool {
-    let code = failure.answer.as_ref().and_then(|answer| answer.code.as_deref());
-    code == Some("deactivated_workspace")
+    code(failure) == Some("deactivated_workspace")
+}
+
+fn lacks_scope(failure: &Failure) -> bool {
+    code(failure) == Some("missing_scope")
+}
+
+/// The code stands for every trouble of that service; only the text tells this one.
+fn runtime_is_deleted(failure: &Failure) -> bool {
+    code(failure) == Some("biscuit_baker_service_agent_error_status")
+        && failure.message.to_lowercase().contains("agent runtime has been deleted")
 }
 
 /// The pause after this many faults in a row; none while there are few.
@@ -304,6 +325,16 @@ mod tests {
         check((workspace, 1, Scope::Workspace, mark, Some((300, Backoff))));
         let seat = refused().answered(answer("account_deactivated"));
         check((seat, 1, Scope::Account, mark, Some((60, Backoff))));
+        let scope = refused().answered(answer("missing_scope"));
+        assert_eq!(trouble(&scope), None, "it does not lengthen later pauses either");
+        check((scope, 9, Scope::Request, None, None));
+        let agent = |text: &str| {
+            let failure = Failure::upstream(FailureKind::AccountUnauthorized, text);
+            failure.answered(answer("biscuit_baker_service_agent_error_status"))
+        };
+        let day = Some((86_400, Backoff));
+        check((agent("The agent runtime has been deleted."), 1, Scope::Account, mark, day));
+        check((agent("The agent is busy."), 1, Scope::Account, mark, Some((60, Backoff))));
     }
 
     #[test]
@@ -346,10 +377,10 @@ mod tests {
             FailureKind::ShuttingDown,
             FailureKind::Internal,
         ] {
-            assert_eq!(trouble(kind), None, "{kind:?}");
+            assert_eq!(trouble(&up(kind)), None, "{kind:?}");
             check((up(kind), 50, Scope::Request, None, None));
         }
-        assert_eq!(trouble(FailureKind::Unreachable), None);
+        assert_eq!(trouble(&up(FailureKind::Unreachable)), None);
         check((up(FailureKind::Unreachable), 50, Scope::Host, None, None));
     }
 }

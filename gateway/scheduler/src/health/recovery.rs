@@ -108,7 +108,7 @@ impl Recovery {
         begun: Timestamp,
         now: Timestamp,
     ) -> Counted {
-        let trouble = trouble(failure.kind);
+        let trouble = trouble(failure);
         let streak = trouble.map_or(1, |trouble| self.streak(trouble).next(now));
         let mut found = consequence(failure, model, streak, now);
         // Requests that ran side by side into one wall are one trouble, however many they were.

@@ -144,6 +144,30 @@ proptest! {
         }
     }
 
+    /// Against the plain words of the rule, for clocks that jump by weeks: what was used up stays so until its reset and
+    /// not a moment longer, a countdown ends where the upstream said, and what is older than its window is unknown.
+    #[test]
+    fn readings_follow_the_rule_wherever_the_clock_jumps(
+        seconds in prop::sample::select(vec![300_u64, HOURS_5, WEEK, 2_592_000]), used in 0.0_f64..1.3,
+        reset in prop::option::of(-900_000_i64..900_000), jumps in prop::collection::vec(-1_800_000_i64..1_800_000, 1..20),
+    ) {
+        let believed = i64::try_from(seconds.min(86_400)).unwrap();
+        for now in jumps {
+            let got = reading(window(seconds, used, reset), Some(at(0)), at(now));
+            let (ahead, passed) = (reset.filter(|reset| *reset > now), reset.filter(|reset| *reset <= now));
+            let age = now - passed.unwrap_or(0).max(0);
+            let is_known = (used >= 1.0 && ahead.is_some()) || age < believed;
+            prop_assert_eq!(!got.used.is_nan(), is_known, "at {}", now);
+            if is_known {
+                prop_assert_eq!(got.used, if passed.is_some() { 0.0 } else { used });
+                prop_assert_eq!(got.is_exhausted(), used >= 1.0 && passed.is_none());
+                prop_assert_eq!(got.resets_in_ms, ahead.map_or(0, |reset| u64::try_from((reset - now) * 1_000).unwrap()));
+            } else {
+                prop_assert_eq!(got.resets_in_ms, 0);
+            }
+        }
+    }
+
     /// Plans too: any sightings at any time end in a plan that was seen.
     #[test]
     fn plans_survive_any_clock(story in prop::collection::vec((0_usize..4, any::<i64>()), 0..40)) {

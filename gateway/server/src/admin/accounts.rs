@@ -1,22 +1,27 @@
 //! Accounts: list, import, look at, change, remove.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use gateway_api::{AccountDetail, AccountPatch, AccountView, ImportAccounts, ImportOutcome, ImportResult};
+use axum::extract::{Path, Query, State};
+use gateway_api::{
+    AccountDetail, AccountPatch, AccountView, AccountsQuery, ImportAccounts, ImportOutcome, ImportResult,
+};
 use gateway_core::ports::Imported;
 use gateway_domain::{AccountId, AccountState};
 use http::StatusCode;
 
 use super::error::{Body, Refusal};
-use super::{account_settings, view};
+use super::{account_rows, account_settings, view};
 use crate::AppState;
 
 /// Decisions shown with an account.
 const RECENT: usize = 20;
 
-/// `GET /accounts`.
-pub(crate) async fn list(State(state): State<AppState>) -> Json<Vec<AccountView>> {
-    Json(view::accounts(&state.gateway))
+/// `GET /accounts?offset=&limit=`.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Query(query): Query<AccountsQuery>,
+) -> Json<Vec<AccountView>> {
+    Json(account_rows::page(&state.gateway, query))
 }
 
 /// `POST /accounts`.
@@ -30,7 +35,7 @@ pub(crate) async fn import(
         Imported::Updated(account) => (StatusCode::OK, ImportOutcome::Updated, account),
     };
     tracing::info!(account.id = %account.id, updated = status == StatusCode::OK, "account imported");
-    let account = view::account(&state.gateway, &account.id).ok_or_else(gone)?;
+    let account = account_rows::one(&state.gateway, &account.id).ok_or_else(gone)?;
     Ok((status, Json(ImportResult { outcome, account })))
 }
 

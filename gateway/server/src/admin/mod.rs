@@ -1,5 +1,6 @@
 //! What the operator calls, behind the session.
 
+mod account_rows;
 mod account_settings;
 pub(crate) mod accounts;
 pub(crate) mod decisions;

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use gateway_api::{
     AccountDetail, AccountStateView, AccountView, AttemptView, CandidateView, CooldownView, DecisionSummary,
-    DecisionView, Overview, PolicyView, RankingView, RatePoint, TokenTotals, WindowView,
+    DecisionView, Overview, PolicyView, PoolTotals, RankingView, RatePoint, TokenTotals, WindowView,
 };
 use gateway_core::Gateway;
 use gateway_core::decisions::{Attempt, Decision, DecisionState, Ranking};
 use gateway_domain::{AccountId, Timestamp, TokenUsage, Window};
 use gateway_scheduler::{Action, Availability, Candidate, Cooldown, Health, PolicyVersion, Slot};
+
+use super::account_rows;
 
 /// Decisions on the overview.
 const RECENT: usize = 20;
@@ -30,6 +32,7 @@ pub(super) fn overview(gateway: &Gateway) -> Overview {
             tokens: tokens(traffic.tokens),
             ttft_p50_ms: traffic.ttft_p50_ms(),
             rate: Vec::new(),
+            pool: PoolTotals::default(),
             accounts: Vec::new(),
             policy: policy(active.version(), &active.version().id()),
             recent: Vec::new(),
@@ -42,27 +45,9 @@ pub(super) fn overview(gateway: &Gateway) -> Overview {
         .iter()
         .map(|second| RatePoint { requests: second.requests, failures: second.failures })
         .collect();
-    overview.accounts = accounts(gateway);
+    (overview.pool, overview.accounts) = account_rows::to_look_at(gateway);
     overview.recent = newest(gateway, RECENT, None);
     overview
-}
-
-pub(super) fn accounts(gateway: &Gateway) -> Vec<AccountView> {
-    let (now, stored) = (gateway.now(), gateway.accounts());
-    let mut views: Vec<AccountView> = gateway.with_pool(|pool| {
-        pool.members()
-            .map(|slot| {
-                let email = stored.get(&slot.profile.id).and_then(|account| account.identity.email.clone());
-                account_view(slot, email, now)
-            })
-            .collect()
-    });
-    views.sort_by(|a, b| a.name.cmp(&b.name));
-    views
-}
-
-pub(super) fn account(gateway: &Gateway, id: &AccountId) -> Option<AccountView> {
-    accounts(gateway).into_iter().find(|account| account.id == id.as_str())
 }
 
 pub(super) fn account_detail(gateway: &Gateway, id: &AccountId, recent: usize) -> Option<AccountDetail> {
@@ -73,7 +58,7 @@ pub(super) fn account_detail(gateway: &Gateway, id: &AccountId, recent: usize) -
         Some((slot.quota_seen_at, slot.tokens))
     })?;
     Some(AccountDetail {
-        account: account(gateway, id)?,
+        account: account_rows::one(gateway, id)?,
         settings: super::account_settings::view(&stored.settings),
         workspace_id: stored.identity.workspace_id,
         created_at: stored.created_at.as_millis(),
@@ -85,7 +70,7 @@ pub(super) fn account_detail(gateway: &Gateway, id: &AccountId, recent: usize) -
     })
 }
 
-fn account_view(slot: &Slot, email: Option<String>, now: Timestamp) -> AccountView {
+pub(super) fn account_view(slot: &Slot, email: Option<String>, now: Timestamp) -> AccountView {
     let (state, state_reason) = state_view(slot, now);
     let windows =
         [slot.quota.short, slot.quota.long].into_iter().flatten().map(|window| window_view(window, now));
@@ -110,27 +95,36 @@ fn account_view(slot: &Slot, email: Option<String>, now: Timestamp) -> AccountVi
     }
 }
 
-fn state_view(slot: &Slot, now: Timestamp) -> (AccountStateView, Option<String>) {
+/// What an account can do at `now`, in one word.
+pub(super) fn account_state(slot: &Slot, now: Timestamp) -> AccountStateView {
     match &slot.availability {
-        Availability::Paused => return (AccountStateView::Paused, None),
-        Availability::SignInNeeded(code) => {
-            let reason = format!("the sign-in is no longer valid ({code}); import its auth.json anew");
-            return (AccountStateView::SignInNeeded, Some(reason));
-        }
-        Availability::Active => {}
+        Availability::Paused => AccountStateView::Paused,
+        Availability::SignInNeeded(_) => AccountStateView::SignInNeeded,
+        Availability::Active => match slot.health(None, now) {
+            Health::Healthy => AccountStateView::Healthy,
+            Health::Degraded => AccountStateView::Degraded,
+            Health::Probing => AccountStateView::Probing,
+            Health::Cooling | Health::Blocked => AccountStateView::Cooling,
+        },
     }
-    match slot.health(None, now) {
-        Health::Healthy => (AccountStateView::Healthy, None),
-        Health::Degraded => (
-            AccountStateView::Degraded,
-            Some("requests failed lately, or a window is nearly used up".to_owned()),
-        ),
-        Health::Probing => (AccountStateView::Probing, Some("coming back, one request at a time".to_owned())),
-        Health::Cooling | Health::Blocked => {
-            let cause = slot.cooldown_at(None, now).map(|cooldown| cooldown.cause.label());
-            (AccountStateView::Cooling, cause.map(|cause| format!("left alone after {cause}")))
+}
+
+fn state_view(slot: &Slot, now: Timestamp) -> (AccountStateView, Option<String>) {
+    let state = account_state(slot, now);
+    let reason = match (state, &slot.availability) {
+        (_, Availability::SignInNeeded(code)) => {
+            Some(format!("the sign-in is no longer valid ({code}); import its auth.json anew"))
         }
-    }
+        (AccountStateView::Degraded, _) => {
+            Some("requests failed lately, or a window is nearly used up".to_owned())
+        }
+        (AccountStateView::Probing, _) => Some("coming back, one request at a time".to_owned()),
+        (AccountStateView::Cooling, _) => {
+            slot.cooldown_at(None, now).map(|cooldown| format!("left alone after {}", cooldown.cause.label()))
+        }
+        _ => None,
+    };
+    (state, reason)
 }
 
 fn window_view(window: Window, now: Timestamp) -> WindowView {

@@ -3,7 +3,8 @@
 //! Told: status and code (for Anthropic: type) when no account can do better. Then: with another account, it *moves* there,
 //! the same account *renews* its token, or the error *stays* with the caller. Held: what keeps the account away
 //! afterwards, for whom, how long and by whose word (`-`: nothing; a fault counts from the third in a row). After: the
-//! same, when it comes after content; nothing is tried again then.
+//! same, when it comes after content; nothing is tried again then. As the first event of a stream it is told as with a
+//! status, but for the lines of [`FIRST`].
 
 /// One error body.
 pub(super) struct Line {
@@ -61,7 +62,7 @@ pub(super) const BACKEND: &[Line] = &[
     line("unauthorized_detail",                "503 account_unauthorized",       "renews", "account 60 s, backoff",          "cannot be"),
     line("unparsable_token_detail",            "503 account_unauthorized",       "renews", "account 60 s, backoff",          "cannot be"),
     line("unauthorized_empty",                 "503 account_unauthorized",       "renews", "account 60 s, backoff",          "cannot be"),
-    line("missing_scope",                      "503 account_unauthorized",       "renews", "account 60 s, backoff",          "-"),
+    line("missing_scope",                      "503 account_unauthorized",       "moves",  "-",                              "-"),
     line("token_invalidated",                  "503 account_unauthorized",       "moves",  "sign-in",                        "account 60 s, backoff"),
     line("token_revoked",                      "503 account_unauthorized",       "moves",  "sign-in",                        "account 60 s, backoff"),
     line("app_session_terminated",             "503 account_unauthorized",       "moves",  "sign-in",                        "account 60 s, backoff"),
@@ -75,7 +76,7 @@ pub(super) const BACKEND: &[Line] = &[
     line("account_deactivated_message_only",   "503 account_unauthorized",       "moves",  "account 60 s, backoff",          "cannot be"),
     line("payment_required_detail",            "503 account_unauthorized",       "moves",  "account 60 s, backoff",          "cannot be"),
     line("forbidden_detail",                   "503 account_unauthorized",       "moves",  "account 60 s, backoff",          "cannot be"),
-    line("agent_runtime_deleted",              "503 account_unauthorized",       "moves",  "account 60 s, backoff",          "-"),
+    line("agent_runtime_deleted",              "503 account_unauthorized",       "moves",  "account 86400 s, backoff",       "account 86400 s, backoff"),
     line("model_not_supported",                "404 model_not_found",            "moves",  "model 1800 s, backoff",          "model 1800 s, backoff"),
     line("model_not_supported_detail",         "404 model_not_found",            "moves",  "model 1800 s, backoff",          "cannot be"),
     line("unknown_provider_for_model",         "404 model_not_found",            "moves",  "model 1800 s, backoff",          "model 1800 s, backoff"),
@@ -104,7 +105,7 @@ pub(super) const OPENAI: &[Line] = &[
     line("openai_insufficient_quota",          "429 usage_limit_reached",        "moves",  "account 3600 s, backoff",        "account 3600 s, backoff"),
     line("openai_model_not_found",             "404 model_not_found",            "moves",  "model 1800 s, backoff",          "model 1800 s, backoff"),
     line("openai_context_length",              "400 context_length_exceeded",    "stays",  "-",                              "-"),
-    line("openai_forbidden_region",            "503 account_unauthorized",       "moves",  "account 60 s, backoff",          "-"),
+    line("openai_forbidden_region",            "503 account_unauthorized",       "moves",  "account 60 s, backoff",          "account 60 s, backoff"),
     line("openai_server_error",                "502 upstream_fault",             "moves",  "-",                              "-"),
     line("openai_overloaded",                  "503 server_is_overloaded",       "moves",  "-",                              "-"),
 ];
@@ -116,11 +117,21 @@ pub(super) const ANTHROPIC: &[Line] = &[
     line("anthropic_invalid_request",          "400 invalid_request_error",      "stays",  "-",                              "-"),
     line("anthropic_prompt_too_long",          "400 invalid_request_error",      "stays",  "-",                              "-"),
     line("anthropic_credit_too_low",           "429 rate_limit_error",           "moves",  "account 3600 s, backoff",        "account 3600 s, backoff"),
-    line("anthropic_permission",               "503 overloaded_error",           "moves",  "account 60 s, backoff",          "-"),
+    line("anthropic_permission",               "503 overloaded_error",           "moves",  "account 60 s, backoff",          "account 60 s, backoff"),
     line("anthropic_not_found",                "404 not_found_error",            "moves",  "model 1800 s, backoff",          "model 1800 s, backoff"),
     line("anthropic_too_large",                "413 request_too_large",          "stays",  "-",                              "-"),
     line("anthropic_rate_limited",             "429 rate_limit_error",           "moves",  "account 12 s, retry-after",      "account 1 s, backoff"),
     line("anthropic_api_error",                "502 api_error",                  "moves",  "-",                              "-"),
     line("anthropic_timeout",                  "504 timeout_error",              "moves",  "-",                              "-"),
     line("anthropic_overloaded",               "503 overloaded_error",           "moves",  "-",                              "-"),
+];
+
+/// What is told otherwise when it comes as the first event: there is no status then, what has no code of its own is read
+/// by its type, and two types that no stream is known to carry count as faults.
+#[rustfmt::skip] // One body, one line.
+pub(super) const FIRST: &[(&str, &str)] = &[
+    ("openai_no_key",       "400 invalid_request_error"),
+    ("openai_overloaded",   "502 upstream_fault"),
+    ("anthropic_too_large", "502 api_error"),
+    ("anthropic_timeout",   "502 api_error"),
 ];

@@ -1,11 +1,15 @@
 //! Which account is meant by what people type: its id, its name, or, when that fits one only, its name in other capitals
 //! or its e-mail address.
 
+use anyhow::bail;
 use clap::Args;
-use gateway_api::AccountView;
+use gateway_api::{AccountView, MAX_ACCOUNTS_PAGE};
 
 use crate::cli::remote::{Admin, CallError};
 use crate::cli::{NotFound, WrongUse};
+
+/// More pages are not asked for: far more than a gateway is made for.
+const MAX_PAGES: usize = 1_000;
 
 /// Several accounts, or all.
 #[derive(Debug, Args)]
@@ -41,9 +45,19 @@ impl Chosen {
     }
 }
 
-/// All accounts.
-pub(super) async fn list(admin: &Admin) -> anyhow::Result<Vec<AccountView>> {
-    admin.get("/accounts").await.map_err(CallError::told)
+/// All accounts, a page after the other.
+pub(in crate::cli) async fn list(admin: &Admin) -> anyhow::Result<Vec<AccountView>> {
+    let mut all = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let path = format!("/accounts?offset={}&limit={MAX_ACCOUNTS_PAGE}", all.len());
+        let page: Vec<AccountView> = admin.get(&path).await.map_err(CallError::told)?;
+        let is_last = page.len() < MAX_ACCOUNTS_PAGE;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+    bail!("the list of accounts does not end")
 }
 
 /// The account that is meant.

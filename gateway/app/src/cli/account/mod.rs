@@ -1,7 +1,7 @@
 //! `switchyard account …`: what there is to say about accounts, and which file carries it out.
 //!
-//! Export and `use --cli` work on the database and on files of this machine; everything else speaks the admin API, to
-//! whichever gateway is meant.
+//! Without --url import, export and `use --cli` work on the database and on files of this machine; everything else speaks
+//! the admin API, to whichever gateway is meant.
 
 mod add_key;
 mod choose;
@@ -14,13 +14,15 @@ mod patch;
 mod show;
 mod sources;
 mod use_cli;
+mod use_elsewhere;
 
 use clap::{Args, Subcommand};
 
+pub(super) use choose::list;
 pub(super) use show::state_word;
 
 use super::remote::Admin;
-use super::{Call, RemoteArgs, WrongUse};
+use super::{Call, RemoteArgs};
 
 /// What `account` takes.
 #[derive(Debug, Args)]
@@ -88,14 +90,8 @@ pub(super) enum AccountCommand {
 pub(super) async fn run(call: &Call, command: AccountCommand) -> anyhow::Result<()> {
     match command {
         AccountCommand::Import(args) => import::run(call, &args).await,
-        AccountCommand::Export(args) => {
-            not_elsewhere(call, "tokens leave a gateway on its own machine only")?;
-            export::run(&call.settings, &args).await
-        }
-        AccountCommand::Use(args) => {
-            not_elsewhere(call, "the gateway reads what the Codex CLI renews from this machine's files")?;
-            use_cli::run(call, &args).await
-        }
+        AccountCommand::Export(args) => export::run(call, &args).await,
+        AccountCommand::Use(args) => use_cli::run(call, &args).await,
         command => {
             let admin = Admin::find(&call.settings, &call.wanted).await?;
             let done = over(&admin, command).await;
@@ -124,12 +120,4 @@ async fn over(admin: &Admin, command: AccountCommand) -> anyhow::Result<()> {
         AccountCommand::Remove(args) => manage::remove(admin, &args).await,
         AccountCommand::Import(_) | AccountCommand::Export(_) | AccountCommand::Use(_) => Ok(()),
     }
-}
-
-fn not_elsewhere(call: &Call, why: &str) -> anyhow::Result<()> {
-    if call.wanted.url.is_none() {
-        return Ok(());
-    }
-    let message = format!("{why}: run this on the gateway's machine, without --url and SWITCHYARD_URL");
-    Err(WrongUse(message).into())
 }

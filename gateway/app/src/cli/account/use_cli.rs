@@ -2,6 +2,8 @@
 //! pool. Both renew the same tokens from then on, so the account remembers the file, and the gateway takes over what the
 //! CLI puts there.
 //!
+//! With --url the account is one of a gateway elsewhere, which cannot see the file: see `use_elsewhere`.
+//!
 //! Nothing is lost on the way: tokens of pooled accounts that the CLI renewed are stored before their file is replaced,
 //! and a sign-in that the pool does not know is kept beside it.
 
@@ -18,7 +20,10 @@ use gateway_domain::{Account, AccountId, AccountKind, AccountState, Timestamp};
 use serde_json::json;
 
 use super::choose::{Keys, pick};
+use super::use_elsewhere;
+use crate::cli::password::PasswordArgs;
 use crate::cli::private_file::replace_private;
+use crate::cli::remote::Admin;
 use crate::cli::text::moment;
 use crate::cli::{Call, NotFound, WrongUse, tell, tell_json};
 use crate::run::open_store;
@@ -38,7 +43,11 @@ the gateway instead, without any real token in its hands, see `switchyard run`.
 
   switchyard account use work --cli
   switchyard account use work --cli --codex-home /srv/codex
-  switchyard account use --cli --repair        # the file is broken, stale or somebody else's: write it again")]
+  switchyard account use --cli --repair        # the file is broken, stale or somebody else's: write it again
+  switchyard account use work --cli --url https://gateway.example     # with SWITCHYARD_KEY, and that gateway's password
+
+A gateway elsewhere cannot see the file. Whoever renews the tokens first makes the other's worthless, so say --repair again
+whenever one of them asks for a sign-in: it hands the newer ones over. `switchyard run --url` needs no such care.")]
 pub(in crate::cli) struct UseArgs {
     /// Its name, id or e-mail address [default with --repair: the account that shares the file]
     #[arg(required_unless_present = "repair")]
@@ -54,11 +63,23 @@ pub(in crate::cli) struct UseArgs {
     /// Answer as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pub(super) password: PasswordArgs,
+}
+
+impl UseArgs {
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(super) const fn repair(&self) -> bool {
+        self.repair
+    }
 }
 
 /// What was done to the file.
 #[derive(Debug, PartialEq, Eq)]
-enum Done {
+pub(super) enum Done {
     /// It held the newest tokens already.
     Unchanged,
     /// It was written; what it held before, if that is nowhere else, is there.
@@ -71,10 +92,10 @@ pub(super) async fn run(call: &Call, args: &UseArgs) -> anyhow::Result<()> {
     let file = home.join(AUTH_JSON);
     // What a link leads to is replaced, not the link.
     let file = std::fs::canonicalize(&file).unwrap_or(file);
-    let store = open_store(&call.settings).await?;
-    let handed = hand_over(&*store.accounts(), &file, args).await;
-    store.close().await;
-    let (account, done) = handed?;
+    let ((id, name), done) = match &call.wanted.url {
+        Some(url) => elsewhere(call, url, &file, args).await?,
+        None => here(call, &file, args).await?,
+    };
     let backup = match &done {
         Done::Written { backup } => backup.as_ref().map(|path| path.display().to_string()),
         Done::Unchanged => None,
@@ -82,19 +103,38 @@ pub(super) async fn run(call: &Call, args: &UseArgs) -> anyhow::Result<()> {
     if args.json {
         let (changed, file) = (done != Done::Unchanged, file.display().to_string());
         return tell_json(&json!({
-            "id": account.id.as_str(), "name": account.name, "auth_json": file, "changed": changed, "backup": backup,
+            "id": id, "name": name, "auth_json": file, "changed": changed, "backup": backup,
         }));
     }
     match done {
-        Done::Unchanged => tell(&format!("{} holds the newest tokens of `{}`", file.display(), account.name)),
+        Done::Unchanged => tell(&format!("{} holds the newest tokens of `{name}`", file.display())),
         Done::Written { .. } => {
-            tell(&format!("the Codex CLI of {} is signed in as `{}`", home.display(), account.name))
+            tell(&format!("the Codex CLI of {} is signed in as `{name}`", home.display()))
         }
     }
     if let Some(backup) = backup {
         tell(&format!("what was there before is in {backup}"));
     }
     Ok(())
+}
+
+/// Id and name of the account, and what was done.
+type Handed = ((String, String), Done);
+
+async fn here(call: &Call, file: &Path, args: &UseArgs) -> anyhow::Result<Handed> {
+    let store = open_store(&call.settings).await?;
+    let handed = hand_over(&*store.accounts(), file, args).await;
+    store.close().await;
+    let (account, done) = handed?;
+    Ok(((account.id.as_str().to_owned(), account.name), done))
+}
+
+async fn elsewhere(call: &Call, url: &str, file: &Path, args: &UseArgs) -> anyhow::Result<Handed> {
+    let admin = Admin::find(&call.settings, &call.wanted).await?;
+    let handed = use_elsewhere::hand_over(&admin, url, file, args).await;
+    admin.close().await;
+    let (account, done) = handed?;
+    Ok(((account.id, account.name), done))
 }
 
 fn home(call: &Call, args: &UseArgs) -> anyhow::Result<PathBuf> {
@@ -129,7 +169,8 @@ async fn hand_over(store: &dyn AccountStore, file: &Path, args: &UseArgs) -> any
     let found = what_is_there(store, file).await?;
     // Noted before the file is written: from then on the CLI may renew the tokens.
     share(store, &accounts, account, file).await?;
-    if args.repair && found.holds(store, &account.id).await? {
+    let held = store.credentials(&account.id).await?.0.refresh_token;
+    if args.repair && found.holds(account.id.as_str(), held.map(|token| token.expose().clone())) {
         return Ok((account.clone(), Done::Unchanged));
     }
     let text = export_auth_json(store, &account.id).await?;
@@ -155,7 +196,7 @@ fn wanted<'a>(accounts: &'a [Account], file: &Path, name: Option<&str>) -> anyho
 
 /// What the file holds.
 #[derive(Debug)]
-enum Found {
+pub(super) enum Found {
     /// There is none, or it is empty.
     Nothing,
     /// A sign-in of a pooled account; what it had that is newer is stored by now.
@@ -164,13 +205,18 @@ enum Found {
     Unknown(Vec<u8>),
 }
 
+/// What the file says; nothing when it is not there or empty.
+pub(super) fn contents(file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    match std::fs::read(file) {
+        Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => Ok(None),
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
 async fn what_is_there(store: &dyn AccountStore, file: &Path) -> anyhow::Result<Found> {
-    let bytes = match std::fs::read(file) {
-        Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => return Ok(Found::Nothing),
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
-    };
+    let Some(bytes) = contents(file)? else { return Ok(Found::Nothing) };
     Ok(match pooled(store, &bytes).await? {
         Some(found) => found,
         None => Found::Unknown(bytes),
@@ -199,16 +245,15 @@ async fn pooled(store: &dyn AccountStore, bytes: &[u8]) -> anyhow::Result<Option
 }
 
 impl Found {
-    /// Whether it is this account's, with the tokens that are stored. After newer ones were taken over, other tokens
-    /// are older ones: their refresh token is spent.
-    async fn holds(&self, store: &dyn AccountStore, id: &AccountId) -> anyhow::Result<bool> {
-        let Self::Pooled { account, refresh_token: Some(held) } = self else { return Ok(false) };
-        let (credentials, _) = store.credentials(id).await?;
-        Ok(account == id && credentials.refresh_token.is_some_and(|stored| stored.expose() == held))
+    /// Whether it is this account's, with the refresh token that the pool has. After newer ones were taken over, other
+    /// tokens are older ones: their refresh token is spent.
+    pub(super) fn holds(&self, id: &str, newest: Option<String>) -> bool {
+        let Self::Pooled { account, refresh_token: Some(held) } = self else { return false };
+        account.as_str() == id && newest.as_ref() == Some(held)
     }
 
     /// Keeps what is nowhere else. A pooled account's old file is not kept: using it would end the account's sign-in.
-    fn keep_aside(&self, file: &Path, now: Timestamp) -> anyhow::Result<Option<PathBuf>> {
+    pub(super) fn keep_aside(&self, file: &Path, now: Timestamp) -> anyhow::Result<Option<PathBuf>> {
         let Self::Unknown(bytes) = self else { return Ok(None) };
         let when = moment(now.as_millis()).replace([':', '.'], "-");
         let mut name = file.file_name().unwrap_or_default().to_owned();
@@ -242,7 +287,8 @@ async fn share(
     Ok(())
 }
 
-async fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Replaces the file in one step.
+pub(super) async fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut tried = 1;
     loop {
         match replace_private(file, bytes) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use gateway_api::{AccountDetail, AccountStateView, AccountView, Overview, WindowView};
 use serde::Serialize;
 
-use super::{long_window, reason, selected, serves, short_window};
+use super::{long_window, reason, selected, short_window};
 use crate::cli::account::state_word;
 use crate::cli::text::moment;
 
@@ -148,7 +148,7 @@ fn account(view: &AccountView, active: bool, overview: &Overview) -> Account {
         email: view.email.clone().unwrap_or_default(),
         active,
         pinned: view.pinned,
-        healthy: serves(view.state),
+        healthy: view.state.serves(),
         enabled,
         disabled_reason: match (enabled, &view.state_reason) {
             (true, _) => String::new(),
@@ -177,8 +177,8 @@ fn gateway(child: &AccountDetail, active: bool, now: i64) -> Child {
         name: view.name.clone(),
         url: child.settings.base_url.clone().unwrap_or_default(),
         active,
-        healthy: serves(view.state),
-        reachable: serves(view.state),
+        healthy: view.state.serves(),
+        reachable: view.state.serves(),
         cooldown_seconds: cooldown_seconds(view, now),
         selected_target: "",
         selection_reason: "",

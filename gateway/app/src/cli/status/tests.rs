@@ -1,6 +1,6 @@
 //! What people and programs read of a status.
 
-use gateway_api::{PolicyView, TokenTotals};
+use gateway_api::{AccountStateView, PolicyView, PoolTotals, TokenTotals};
 
 use super::*;
 
@@ -44,6 +44,7 @@ fn overview(accounts: Vec<AccountView>) -> Overview {
         tokens: TokenTotals::default(),
         ttft_p50_ms: None,
         rate: Vec::new(),
+        pool: PoolTotals { accounts: accounts.len(), serving: accounts.len() },
         accounts,
         policy: PolicyView {
             id: "builtin:usage-balanced".to_owned(),

@@ -45,6 +45,7 @@ fn the_table() {
 
     check(401, r#"{"error":{"code":"token_expired","message":"x"}}"#, K::AccountUnauthorized, Same);
     check(401, r#"{"detail":"Unauthorized"}"#, K::AccountUnauthorized, Same);
+    check(401, r#"{"error":{"code":"missing_scope","message":"x"}}"#, K::AccountUnauthorized, Other);
     check(401, r#"{"error":{"code":"token_invalidated"}}"#, K::AccountUnauthorized, Other);
     check(
         401,
@@ -105,6 +106,27 @@ fn errors_inside_a_stream_are_told_by_their_code() {
         (r#"{"code":"rate_limit_exceeded","message":"try again in 11.054s"}"#, K::RateLimited, Other),
         (r#"{"code":"server_is_overloaded"}"#, K::Overloaded, Other),
         (r#"{"code":"context_length_exceeded"}"#, K::Refused, Never),
+        (r#"{"code":"missing_scope"}"#, K::AccountUnauthorized, Other),
+        (r#"{"type":"permission_error","message":"x"}"#, K::AccountUnauthorized, Other),
+        (
+            r#"{"code":"biscuit_baker_service_agent_error_status","message":"The agent runtime has been deleted."}"#,
+            K::AccountUnauthorized,
+            Other,
+        ),
+        // The caller's own faults.
+        (
+            r#"{"type":"invalid_request_error","message":"No tool output found for function call x."}"#,
+            K::Refused,
+            Never,
+        ),
+        (r#"{"code":"array_above_max_length"}"#, K::Refused, Never),
+        (r#"{"code":"bad_request"}"#, K::Refused, Never),
+        (r#"{"code":"invalid_api_key"}"#, K::AccountUnauthorized, Same),
+        (
+            r#"{"type":"invalid_request_error","message":"The 'x' model is not supported when using Codex."}"#,
+            K::ModelNotSupported,
+            Other,
+        ),
         (r#"{"code":"never_heard_of"}"#, K::UpstreamFault, Other),
         ("broken", K::UpstreamFault, Other),
     ] {

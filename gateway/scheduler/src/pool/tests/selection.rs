@@ -1,5 +1,7 @@
 //! Any sequence of requests, endings, changes and clock jumps: whoever is chosen may be chosen.
 
+use std::collections::HashMap;
+
 use super::*;
 use crate::slot::View;
 use crate::{Action, BuiltIn, HardTie, Preference, RankingPolicy, Tie, TieKey, Way, validate};
@@ -52,13 +54,29 @@ fn response(value: u8) -> TieKey {
 
 struct World {
     pool: Pool,
-    open: Vec<Lease>,
+    /// What runs, and which response it goes on with.
+    open: Vec<(Lease, Option<u8>)>,
     clock: i64,
+    /// Who made which response, and when: worked out beside the pool, which must come to the same.
+    made: HashMap<u8, (AccountRef, i64)>,
 }
 
 impl World {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock)
+    }
+
+    fn makes(&mut self, account: AccountRef, response: u8) {
+        if !self.pool.slot(account).unwrap().removed {
+            self.made.insert(response, (account, self.clock));
+        }
+    }
+
+    /// Who alone may go on with a response.
+    fn maker(&self, response: u8) -> Option<AccountRef> {
+        let kept = i64::try_from(Tie::Hard(HardTie::Response).kept_for().as_millis()).unwrap();
+        let (account, at) = self.made.get(&response)?;
+        (0..kept).contains(&(self.clock - at)).then_some(*account)
     }
 
     fn find(&self, account: u8) -> AccountRef {
@@ -96,9 +114,12 @@ impl World {
         if let Verdict::Must { owner, .. } = asked.verdict {
             prop_assert_eq!(owner, account, "it does not own the response");
         }
+        if let Some(maker) = tie.and_then(|response| self.maker(response)) {
+            prop_assert_eq!(maker, account, "somebody else made the response");
+        }
         let lost = matches!(asked.verdict, Verdict::Lost { .. });
         prop_assert!(!lost, "nobody could serve it");
-        self.open.push(lease);
+        self.open.push((lease, tie));
         Ok(())
     }
 
@@ -120,8 +141,12 @@ impl World {
     }
 
     fn end(&mut self, ending: Ending<'_>) {
-        if let Some(lease) = self.open.pop() {
+        if let Some((lease, tie)) = self.open.pop() {
             let now = self.now();
+            // Whoever went on with a response has it, whoever made it.
+            if let (Some(tie), Ending::Served { .. }) = (tie, &ending) {
+                self.makes(lease.account(), tie);
+            }
             self.pool.release(lease, ending, &model(), now);
         }
     }
@@ -146,10 +171,11 @@ impl World {
             Step::Ask { session, response, tried } => self.ask(session, response, tried)?,
             Step::Serve { made } => {
                 let now = self.now();
-                let account = self.open.last().map(Lease::account);
+                let account = self.open.last().map(|(lease, _)| lease.account());
                 let usage = Some(TokenUsage { input: 9_000, input_cached: 100, output: 5, reasoning: 1 });
                 self.end(Ending::Served { first_event_ms: Some(5.0), usage });
                 if let Some(account) = account {
+                    self.makes(account, made);
                     self.pool.learn(account, &[response(made)], now);
                 }
             }
@@ -184,7 +210,7 @@ proptest! {
     /// Never a tried, blocked, over-full or foreign-hard-tied account; every lease counted once; none at rest.
     #[test]
     fn whoever_is_chosen_may_be_chosen(steps in prop::collection::vec(step(), 0..150)) {
-        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000 };
+        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000, made: HashMap::new() };
         for step in steps {
             world.apply(step)?;
             prop_assert_eq!(world.pool.in_flight() as usize, world.open.len());
