@@ -74,7 +74,7 @@ const MEANINGS: &[(&str, Class)] = &[
     ("unauthorized_detail", Expired),
     ("unparsable_token_detail", Expired),
     ("unauthorized_empty", Expired),
-    ("missing_scope", Expired),
+    ("missing_scope", Barred),
     ("token_invalidated", Dead),
     ("token_revoked", Dead),
     ("app_session_terminated", Dead),
