@@ -290,5 +290,10 @@ async fn recover(gateway: &InProcess) -> Result<()> {
             gateway.import(index).await?;
         }
     }
+    // Some last longer than that.
+    let inner = &gateway.running.gateway;
+    for id in inner.accounts().keys() {
+        inner.clear_cooldowns(id)?;
+    }
     Ok(())
 }
