@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::ports::storage::{
-    AccountStore, ClientKeyStore, Ledger, ProxyStore, SettingStore, StoreError,
+    AccountStore, ClientKeyStore, Ledger, ProxyStore, SettingStore, StoreError, TieStore,
 };
 
 pub use error::OpenError;
@@ -137,6 +137,15 @@ impl Store {
     /// Egress proxies.
     #[must_use]
     pub fn proxies(&self) -> Arc<dyn ProxyStore> {
+        match &self.0 {
+            Backend::Sqlite(store) => store.clone(),
+            Backend::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// What ties conversations to accounts.
+    #[must_use]
+    pub fn ties(&self) -> Arc<dyn TieStore> {
         match &self.0 {
             Backend::Sqlite(store) => store.clone(),
             Backend::Postgres(store) => store.clone(),
