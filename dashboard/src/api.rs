@@ -4,8 +4,9 @@
 use gateway_api::{
     ADMIN_PREFIX, AccountDetail, AccountPatch, AccountTested, AccountView, AddKeyAccount, CSRF_HEADER,
     ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, DecisionSummary, DecisionView,
-    ExportRequest, ImportReport, ImportRequest, MAX_ACCOUNTS_PAGE, Overview, PinView, PolicyChoice,
-    PolicyView, ProxyPatch, ProxyTested, ProxyView, SessionView, SignInBegin, SignInCallback, SignInView,
+    ExportRequest, ImportReport, ImportRequest, KeyScopeView, MAX_ACCOUNTS_PAGE, Overview, PinView,
+    PolicyChoice, PolicyView, ProxyPatch, ProxyTested, ProxyView, SessionView, SignInBegin, SignInCallback,
+    SignInView,
 };
 use leptos::prelude::window;
 use serde::Serialize;
@@ -189,8 +190,8 @@ pub(crate) async fn keys() -> Result<Vec<ClientKeyView>, Problem> {
 }
 
 /// Makes a key; the answer is the only place where it can be read.
-pub(crate) async fn create_key(label: String) -> Result<ClientKeyCreated, Problem> {
-    send("POST", "/keys", &ClientKeyCreate { label }).await
+pub(crate) async fn create_key(label: String, scope: KeyScopeView) -> Result<ClientKeyCreated, Problem> {
+    send("POST", "/keys", &ClientKeyCreate { label, scope }).await
 }
 
 /// Takes a key back.

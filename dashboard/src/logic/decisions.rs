@@ -195,6 +195,9 @@ pub(crate) fn unranked_note(candidate: &CandidateView) -> Option<String> {
     if candidate.rank.is_some() {
         return None;
     }
+    if let Some(why) = &candidate.why_not {
+        return Some(why.clone());
+    }
     Some(match (candidate.health.as_str(), candidate.cooldown_ms.filter(|ms| *ms > 0)) {
         (_, Some(ms)) => format!("cooling for {}", time::span(i64::try_from(ms).unwrap_or(i64::MAX))),
         ("healthy" | "degraded" | "probing", None) if candidate.in_flight >= candidate.max_concurrency => {

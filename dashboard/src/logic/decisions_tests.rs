@@ -21,6 +21,7 @@ fn candidate(name: &str, rank: Option<u32>, score: Option<f64>) -> CandidateView
         ttft_ms: None,
         error_rate: 0.0,
         session_affine: false,
+        why_not: None,
     }
 }
 

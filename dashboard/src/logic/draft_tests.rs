@@ -19,6 +19,7 @@ fn stored() -> AccountDetail {
         token_expires_at: None,
         refreshed_at: None,
         quota_seen_at: None,
+        reset_credits: None,
         tokens: TokenTotals::default(),
         recent: Vec::new(),
     }
@@ -131,6 +132,7 @@ fn every_way_out_can_be_chosen_and_a_lost_one_stays_visible() {
         enabled: false,
         groups: BTreeSet::new(),
         accounts: 0,
+        health: None,
     };
     let words = |chosen: &str| {
         let choices = egress_choices(std::slice::from_ref(&proxy), chosen);

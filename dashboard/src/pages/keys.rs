@@ -1,6 +1,6 @@
 //! The keys handed out to clients: make one (shown once), see them, take them back.
 
-use gateway_api::{ClientKeyCreated, ClientKeyView};
+use gateway_api::{ClientKeyCreated, ClientKeyView, KeyScopeView};
 use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -13,6 +13,8 @@ use crate::components::title::Title;
 use crate::desk::Desk;
 use crate::load::Loader;
 use crate::logic::answer::Problem;
+use crate::logic::form::list_of;
+use crate::logic::number::plural;
 use crate::logic::time::ago;
 use crate::{api, browser};
 
@@ -55,7 +57,7 @@ fn CreateKey(
     created: RwSignal<Option<(String, String)>>,
 ) -> impl IntoView {
     let desk = Desk::get();
-    let label = NodeRef::<html::Input>::new();
+    let (label, groups) = (NodeRef::<html::Input>::new(), NodeRef::<html::Input>::new());
     let mistake = RwSignal::new(None::<String>);
     let send = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
@@ -67,12 +69,13 @@ fn CreateKey(
             return;
         }
         mistake.set(None);
+        let scope = KeyScopeView { groups: list_of(&text_of(groups)), ..KeyScopeView::default() };
         spawn_local(async move {
-            match api::create_key(name).await {
+            match api::create_key(name, scope).await {
                 Ok(ClientKeyCreated { key, view }) => {
                     let _gone = created.try_set(Some((view.label, key)));
-                    if let Some(label) = label.get_untracked() {
-                        label.set_value("");
+                    for field in [label, groups].into_iter().filter_map(|field| field.get_untracked()) {
+                        field.set_value("");
                     }
                     loader.reload();
                 }
@@ -95,6 +98,17 @@ fn CreateKey(
                     maxlength="64"
                     autocomplete="off"
                     placeholder="laptop, ci, anna …"
+                />
+            </div>
+            <div class="field">
+                <label for="key-groups">"Only these groups (optional)"</label>
+                <input
+                    node_ref=groups
+                    id="key-groups"
+                    data-testid="key-groups"
+                    type="text"
+                    autocomplete="off"
+                    placeholder="all accounts"
                 />
             </div>
             <button type="submit" class="button primary" data-testid="key-submit">
@@ -168,12 +182,23 @@ fn KeyTable(keys: Vec<ClientKeyView>, loader: Loader<Vec<ClientKeyView>>) -> imp
     }
 }
 
+/// The part of the pool that a key may use.
+fn scope_words(scope: &KeyScopeView) -> String {
+    let groups = scope.groups.iter().cloned();
+    let accounts = plural(u64::try_from(scope.accounts.len()).unwrap_or(u64::MAX), "account", "accounts");
+    let accounts = (!scope.accounts.is_empty()).then_some(accounts);
+    format!("only {}", groups.chain(accounts).collect::<Vec<_>>().join(", "))
+}
+
 fn key_row(key: ClientKeyView, desk: Desk, ask: Callback<ClientKeyView>) -> impl IntoView {
     let made = key.created_at;
     let label = key.label.clone();
+    let reach = (!key.scope.is_everything()).then(|| scope_words(&key.scope));
     view! {
         <tr role="row" data-testid="key-row">
-            <th role="rowheader" scope="row">{label.clone()}</th>
+            <th role="rowheader" scope="row">
+                {label.clone()} {reach.map(|reach| view! { <span class="sub">{reach}</span> })}
+            </th>
             <td role="cell"><code>{key.hint.clone()} "…"</code></td>
             <td role="cell">
                 <span title=browser::local_time(made)>{move || ago(made, desk.clock.now())}</span>

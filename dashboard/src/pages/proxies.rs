@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use gateway_api::{ProxyPatch, ProxyTested, ProxyView};
+use gateway_api::{ProxyHealthView, ProxyPatch, ProxyTested, ProxyView};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::proxy_form::ProxyForm;
-use crate::api;
 use crate::components::badge::badge;
 use crate::components::dialog::{Confirm, Dialog};
 use crate::components::state::{empty, loaded};
@@ -16,7 +15,8 @@ use crate::desk::Desk;
 use crate::load::Loader;
 use crate::logic::answer::Problem;
 use crate::logic::number::plural;
-use crate::logic::time::latency;
+use crate::logic::time::{ago, latency, span};
+use crate::{api, browser};
 
 /// What a try of a proxy came to.
 #[derive(Clone, PartialEq)]
@@ -152,7 +152,19 @@ fn table(proxies: Vec<ProxyView>, yard: Yard) -> AnyView {
 fn row(proxy: ProxyView, yard: Yard) -> impl IntoView {
     let groups = proxy.groups.iter().map(|group| view! { <span class="tag">{group.clone()}</span> });
     let groups = groups.collect_view();
-    let state = if proxy.enabled { ("good", "On") } else { ("idle", "Off") };
+    let state = match &proxy.health {
+        _ if !proxy.enabled => ("idle", "Off"),
+        Some(health) if !health.works => ("bad", "Down"),
+        _ => ("good", "On"),
+    };
+    let found = proxy.health.clone().filter(|_| proxy.enabled).map(|health| {
+        let title = browser::local_time(health.probed_at.unwrap_or(health.since));
+        view! {
+            <span class="sub" data-testid="proxy-health" title=title>
+                {move || health_words(&health, yard.desk.clock.now())}
+            </span>
+        }
+    });
     let id = proxy.id.clone();
     let trial = move || yard.trials.with(|trials| trials.get(&id).cloned()).map(|trial| trial_words(&trial));
     view! {
@@ -162,7 +174,7 @@ fn row(proxy: ProxyView, yard: Yard) -> impl IntoView {
                 <span class="sub break">{proxy.address.clone()}</span>
             </th>
             <td role="cell" class="proxy-state">
-                {badge(state.0, state.1.to_owned())} {trial}
+                {badge(state.0, state.1.to_owned())} {found} {trial}
             </td>
             <td role="cell" class="proxy-use">
                 {plural(proxy.accounts.into(), "account", "accounts")}
@@ -170,6 +182,20 @@ fn row(proxy: ProxyView, yard: Yard) -> impl IntoView {
             </td>
             <td role="cell" class="proxy-actions">{buttons(proxy, yard)}</td>
         </tr>
+    }
+}
+
+/// What the last probe found, and when.
+fn health_words(health: &ProxyHealthView, now: i64) -> String {
+    let probed = health.probed_at.map(|at| format!(", probed {}", ago(at, now))).unwrap_or_default();
+    match (health.works, health.latency_ms, &health.trouble) {
+        (true, Some(ms), None) => format!("{}{probed}", latency(ms)),
+        (true, _, Some(trouble)) => format!("last probe: {trouble}{probed}"),
+        (true, None, None) => probed.trim_start_matches(", ").to_owned(),
+        (false, _, trouble) => {
+            let why = trouble.as_deref().unwrap_or("no answer");
+            format!("for {}: {why}{probed}", span(now.saturating_sub(health.since)))
+        }
     }
 }
 

@@ -171,6 +171,24 @@ pub struct ProxyView {
     pub groups: BTreeSet<String>,
     /// How many accounts leave through it now.
     pub accounts: u32,
+    /// What its last probe found; proxies that accounts leave through are probed all the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<ProxyHealthView>,
+}
+
+/// Whether a proxy works. Accounts behind one that does not are skipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyHealthView {
+    /// Whether requests leave through it.
+    pub works: bool,
+    /// Since when that is so, in milliseconds since the Unix epoch.
+    pub since: i64,
+    /// When it was last probed, if ever.
+    pub probed_at: Option<i64>,
+    /// How long the last good probe took.
+    pub latency_ms: Option<u64>,
+    /// Why the last probe, or a request, did not get through.
+    pub trouble: Option<String>,
 }
 
 /// `POST /proxies` (everything but `url` has a default) and `PATCH /proxies/{id}` (what is left out stays).

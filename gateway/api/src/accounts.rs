@@ -128,6 +128,9 @@ pub struct AccountDetail {
     pub refreshed_at: Option<i64>,
     /// When the windows were last told by the upstream.
     pub quota_seen_at: Option<i64>,
+    /// Reset credits that can be redeemed, as last told.
+    #[serde(default)]
+    pub reset_credits: Option<u32>,
     /// Tokens served since the gateway started.
     pub tokens: crate::TokenTotals,
     /// The last decisions that picked it, the newest first.
@@ -177,4 +180,15 @@ pub struct ImportResult {
     pub outcome: ImportOutcome,
     /// The account.
     pub account: AccountView,
+}
+
+/// `POST /accounts/{id}/redeem`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Redeemed {
+    /// `reset`, `already_redeemed` (by the same wish), `nothing_to_reset` or `no_credit`.
+    pub outcome: String,
+    /// How many windows are empty again, if the upstream said.
+    pub windows_reset: Option<u32>,
+    /// The account afterwards.
+    pub detail: AccountDetail,
 }

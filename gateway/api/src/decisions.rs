@@ -62,6 +62,9 @@ pub struct CandidateView {
     pub error_rate: f64,
     /// This conversation was served here last.
     pub session_affine: bool,
+    /// Why it could not be asked at all, where there is more to say than its health.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
 }
 
 /// One try on one account.

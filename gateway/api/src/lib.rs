@@ -14,11 +14,11 @@ mod sign_in;
 
 pub use account_settings::{
     AccountSettingsPatch, AccountSettingsView, AccountTested, AddKeyAccount, EgressView, PinView,
-    PreferenceView, ProxyPatch, ProxyTested, ProxyView,
+    PreferenceView, ProxyHealthView, ProxyPatch, ProxyTested, ProxyView,
 };
 pub use accounts::{
     AccountDetail, AccountPatch, AccountStateView, AccountView, AccountsQuery, CooldownView, ImportAccounts,
-    ImportOutcome, ImportResult, MAX_ACCOUNTS_PAGE, WindowView,
+    ImportOutcome, ImportResult, MAX_ACCOUNTS_PAGE, Redeemed, WindowView,
 };
 pub use decisions::{
     AttemptView, CandidateView, DecisionSummary, DecisionView, PolicyChoice, PolicyView, RankingView,
@@ -28,7 +28,9 @@ pub use imports::{
     ImportSeat,
 };
 pub use live::{MAX_OVERVIEW_ACCOUNTS, Overview, PoolTotals, RatePoint, TokenTotals};
-pub use session::{ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, SessionState, SessionView};
+pub use session::{
+    ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, KeyScopeView, SessionState, SessionView,
+};
 pub use sign_in::{SignInBegin, SignInCallback, SignInMethod, SignInStage, SignInView};
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,7 @@
 //! Signing in to the dashboard, and the keys handed out to clients.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// Where the visitor stands.
@@ -39,6 +41,28 @@ pub struct Credentials {
 pub struct ClientKeyCreate {
     /// Who it is for; shown in decisions and logs. 1 to 64 characters.
     pub label: String,
+    /// The part of the pool that it may use.
+    #[serde(default, skip_serializing_if = "KeyScopeView::is_everything")]
+    pub scope: KeyScopeView,
+}
+
+/// The part of the pool that a client key may use: members of the groups, and the accounts. Nothing named: all of it.
+/// Also the body of `PUT /keys/{id}/scope`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyScopeView {
+    /// Names of groups.
+    pub groups: BTreeSet<String>,
+    /// Ids of accounts.
+    pub accounts: BTreeSet<String>,
+}
+
+impl KeyScopeView {
+    /// Whether it is all of the pool.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.groups.is_empty() && self.accounts.is_empty()
+    }
 }
 
 /// The answer to `POST /keys`: the only time the key itself is shown.
@@ -61,4 +85,7 @@ pub struct ClientKeyView {
     pub hint: String,
     /// When it was made.
     pub created_at: i64,
+    /// The part of the pool that it may use.
+    #[serde(default)]
+    pub scope: KeyScopeView,
 }

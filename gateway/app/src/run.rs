@@ -108,6 +108,7 @@ pub async fn start(
     gateway.sync_keys().await?;
     gateway.sync_operator_keys().await?;
     gateway.sync_pin().await?;
+    gateway.load_ties().await?;
     let (to_write, ledger) = settlements;
     let scripts = extensions::watch(folder, &gateway)?;
     background::start(&gateway, to_write, ledger);
@@ -169,6 +170,7 @@ pub(crate) fn assemble(
         proxies: store.proxies(),
         keys: store.client_keys(),
         settings: store.settings(),
+        ties: store.ties(),
         ledger: store.ledger(),
         refresher: refresher(settings, store, issuer, clock.clone(), refreshing)?,
         observer: metrics.clone(),

@@ -85,7 +85,8 @@ pub fn check(kind: AccountKind, settings: &AccountSettings) -> Result<(), BadSet
     Ok(())
 }
 
-fn words<'a>(
+/// Checks groups or tags.
+pub(crate) fn words<'a>(
     field: &'static str,
     words: impl ExactSizeIterator<Item = &'a String>,
 ) -> Result<(), BadSetting> {

@@ -5,17 +5,21 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use gateway_domain::{
-    Account, AccountId, AccountSettings, AccountState, ClientKeyId, CredentialVersion, EgressProxy,
+    Account, AccountId, AccountSettings, AccountState, ClientKeyId, CredentialVersion, EgressProxy, KeyScope,
 };
 use gateway_protocol::codex::auth::{AuthError, SignIn, read_auth_json};
 use gateway_scheduler::{Availability, Enrolment, Member, MemberSettings};
 
-use crate::destinations::{Destinations, destinations, way};
+use crate::account_settings::{BadSetting, words};
+use crate::destinations::{destinations, way};
 use crate::ports::{AccountStore, ClientKey, Clock, Imported, NewAccount, StoreError, StoredAccount, Way};
-use crate::{Gateway, Keys};
+use crate::{Gateway, Keys, KnownKey};
 
 /// The longest account name or key label, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
+
+/// The most accounts that a client key names; more belong into a group.
+pub const MAX_SCOPE_ACCOUNTS: usize = 64;
 
 /// Why an operator's wish was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +33,30 @@ pub enum AccountError {
     /// Storage refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why a key was not given a part of the pool.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    /// Too many are named, or a group's name cannot be one.
+    #[error(transparent)]
+    Bad(#[from] BadSetting),
+    /// Storage refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Checks the part of the pool that a key may use. Groups and accounts that are not there yet may be named.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_scope(scope: &KeyScope) -> Result<(), BadSetting> {
+    words("groups", scope.groups.iter())?;
+    if scope.accounts.len() > MAX_SCOPE_ACCOUNTS {
+        let why = format!("at most {MAX_SCOPE_ACCOUNTS} accounts can be named; give them a group instead");
+        return Err(BadSetting { field: "accounts", why });
+    }
+    Ok(())
 }
 
 /// Checks a name for an account or a key.
@@ -92,7 +120,7 @@ impl Gateway {
             })
             .collect();
         if !changed.is_empty() {
-            self.enrol(changed);
+            self.enrol(changed, &proxies);
             self.touch();
         }
         self.publish_accounts(stored, &proxies);
@@ -136,7 +164,8 @@ impl Gateway {
         }
         let destinations = Arc::new(destinations(accounts.values(), proxies));
         if proxies != &*self.egress_proxies() {
-            self.reset_ways(&destinations);
+            self.forget_moved(proxies);
+            self.reset_ways(&destinations, proxies);
         }
         let (accounts, proxies) = (Arc::new(accounts), Arc::<[EgressProxy]>::from(proxies));
         self.update_live(|live| {
@@ -144,19 +173,6 @@ impl Gateway {
             live.destinations = destinations.clone();
             live.proxies = proxies.clone();
         });
-    }
-
-    /// An account without a way is not asked, and never sent another way.
-    fn reset_ways(&self, destinations: &Destinations) {
-        let mut pool = self.pool.lock();
-        let members: Vec<_> = pool
-            .members()
-            .map(|slot| (slot.profile.account, destinations.contains_key(&slot.profile.id)))
-            .collect();
-        for (account, has_way) in members {
-            let way = if has_way { gateway_scheduler::Way::Open } else { gateway_scheduler::Way::Closed };
-            pool.set_way(account, way);
-        }
     }
 
     /// What the pool has to know of an account, unless it knows it already.
@@ -183,15 +199,13 @@ impl Gateway {
         })
     }
 
-    fn enrol(&self, changed: Vec<(Enrolment, Option<Way>)>) {
+    fn enrol(&self, changed: Vec<(Enrolment, Option<Way>)>, proxies: &[EgressProxy]) {
         let mut pool = self.pool.lock();
         for (enrolment, way) in changed {
             let id = enrolment.member.id.clone();
             pool.put_all([enrolment]);
             if let Some(account) = pool.find(&id) {
-                let open =
-                    if way.is_some() { gateway_scheduler::Way::Open } else { gateway_scheduler::Way::Closed };
-                pool.set_way(account, open);
+                pool.set_way(account, self.open_or_not(way.as_ref(), proxies));
             }
         }
     }
@@ -292,6 +306,16 @@ impl Gateway {
         self.sync_keys().await
     }
 
+    /// Gives a client key another part of the pool, at once.
+    ///
+    /// # Errors
+    /// A group's name cannot be one, there is no such key, or storage refused.
+    pub async fn scope_client_key(&self, id: &ClientKeyId, scope: KeyScope) -> Result<(), ScopeError> {
+        check_scope(&scope)?;
+        self.key_store.put_scope(id, scope).await?;
+        Ok(self.sync_keys().await?)
+    }
+
     /// Takes a client key back, at once.
     ///
     /// # Errors
@@ -307,7 +331,11 @@ impl Gateway {
     /// Storage refused; the keys stay as they are.
     pub async fn sync_keys(&self) -> Result<(), StoreError> {
         let keys = self.key_store.list_keys().await?;
-        let keys = Arc::new(Keys::new(keys.into_iter().map(|key| (key.hash, Arc::from(key.label)))));
+        let known = |key: ClientKey| KnownKey {
+            label: Arc::from(key.label),
+            scope: (!key.scope.is_everything()).then(|| Arc::new(key.scope)),
+        };
+        let keys = Arc::new(Keys::new(keys.into_iter().map(|key| (key.hash, known(key)))));
         if *keys != *self.keys() {
             self.update_live(|live| live.keys = keys.clone());
         }

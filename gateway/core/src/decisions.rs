@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_domain::{AccountId, FailureKind, RequestId, SessionKey, Timestamp, TokenUsage};
-use gateway_scheduler::{PolicyVersion, RankDecision, RankInput, Roster};
+use gateway_domain::{AccountId, FailureKind, KeyScope, RequestId, SessionKey, Timestamp, TokenUsage};
+use gateway_scheduler::{ClosedWays, PolicyVersion, RankDecision, RankInput, Roster};
 use parking_lot::Mutex;
 
 use crate::stage::Route;
@@ -26,6 +26,10 @@ pub struct Ranking {
     pub input: Arc<RankInput>,
     /// Names for the handles in it.
     pub roster: Arc<Roster>,
+    /// Which of them could not be reached, and why.
+    pub closed: ClosedWays,
+    /// The part of the pool that the client's key may use; `None`: all of it.
+    pub scope: Option<Arc<KeyScope>>,
     /// The validated answer.
     pub decision: RankDecision,
     /// How long it took.

@@ -1,12 +1,12 @@
 //! Everything a request needs, in one shared value: the pool, the live snapshot, and the ports.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use gateway_domain::{Account, AccountId, EgressProxy, RequestId, Timestamp};
+use gateway_domain::{Account, AccountId, EgressProxy, KeyScope, RequestId, Timestamp};
 use gateway_protocol::models::Catalogue;
 use gateway_scheduler::{BuiltIn, Pool, RankingPolicy};
 use parking_lot::Mutex;
@@ -16,11 +16,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::decisions::DecisionLog;
 use crate::destinations::Destinations;
+use crate::egress::EgressWatch;
 use crate::keeper::TokenKeeper;
 use crate::operator_keys::Operators;
 use crate::ports::{
     AccountStore, ClientKeyStore, Clock, Destination, Ledger, Observer, ProxyProbe, ProxyStore, Refresher,
-    SettingStore, SettlementRecord, SharedFiles, Upstream,
+    SettingStore, SettlementRecord, SharedFiles, TieStore, Upstream,
 };
 use crate::traffic::Traffic;
 use crate::waiting::Waiting;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub keys: Arc<dyn ClientKeyStore>,
     /// Settings.
     pub settings: Arc<dyn SettingStore>,
+    /// What ties conversations to accounts.
+    pub ties: Arc<dyn TieStore>,
     /// Settlements.
     pub ledger: Arc<dyn Ledger>,
     /// Rotates tokens.
@@ -70,19 +73,28 @@ pub struct Parts {
     pub deadline: CancellationToken,
 }
 
-/// The valid client keys: hash to label.
+/// What a request needs to know of the key that it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Its label.
+    pub label: Arc<str>,
+    /// The part of the pool that it may use; `None`: all of it.
+    pub scope: Option<Arc<KeyScope>>,
+}
+
+/// The valid client keys by their hash.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Keys(HashMap<[u8; 32], Arc<str>>);
+pub struct Keys(HashMap<[u8; 32], KnownKey>);
 
 impl Keys {
     /// A set of keys.
-    pub fn new(keys: impl IntoIterator<Item = ([u8; 32], Arc<str>)>) -> Self {
+    pub fn new(keys: impl IntoIterator<Item = ([u8; 32], KnownKey)>) -> Self {
         Self(keys.into_iter().collect())
     }
 
-    /// The label of a key. The hash of what was sent is compared, so timing tells nothing about a key.
+    /// What is known of a key. The hash of what was sent is compared, so timing tells nothing about a key.
     #[must_use]
-    pub fn find(&self, hash: &[u8; 32]) -> Option<Arc<str>> {
+    pub fn find(&self, hash: &[u8; 32]) -> Option<KnownKey> {
         self.0.get(hash).cloned()
     }
 }
@@ -161,6 +173,7 @@ pub struct Gateway {
     pub(crate) proxy_probe: Arc<dyn ProxyProbe>,
     pub(crate) key_store: Arc<dyn ClientKeyStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
+    pub(crate) ties: Arc<dyn TieStore>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) pool: Mutex<Pool>,
     pub(crate) traffic: Mutex<Traffic>,
@@ -174,6 +187,11 @@ pub struct Gateway {
     /// The models that accounts of other kinds than Codex list.
     pub(crate) listed_models: Mutex<HashMap<AccountId, BTreeSet<String>>>,
     pub(crate) operators: Operators,
+    pub(crate) egress: EgressWatch,
+    /// Accounts of which a reset credit is being redeemed.
+    pub(crate) redeeming: Mutex<HashSet<AccountId>>,
+    /// How often the pin was set here.
+    pub(crate) pins: AtomicU64,
     pub(crate) decisions: DecisionLog,
     pub(crate) keeper: TokenKeeper,
     pub(crate) settlements: mpsc::Sender<SettlementRecord>,
@@ -220,6 +238,7 @@ impl Gateway {
             proxy_probe: parts.proxy_probe,
             key_store: parts.keys,
             settings: parts.settings,
+            ties: parts.ties,
             observer: parts.observer,
             pool: Mutex::default(),
             traffic: Mutex::default(),
@@ -231,6 +250,9 @@ impl Gateway {
             burst_wait: parts.burst_wait,
             listed_models: Mutex::default(),
             operators: Operators::default(),
+            egress: EgressWatch::default(),
+            redeeming: Mutex::default(),
+            pins: AtomicU64::new(0),
             decisions: DecisionLog::default(),
             settlements,
             tracker: parts.tracker,
@@ -276,6 +298,10 @@ impl Gateway {
     #[must_use]
     pub fn destination(&self, id: &AccountId) -> Option<Arc<Destination>> {
         self.live.load().destinations.get(id).cloned()
+    }
+
+    pub(crate) fn destinations(&self) -> Arc<Destinations> {
+        self.live.load().destinations.clone()
     }
 
     /// The egress proxies as last read from the store.

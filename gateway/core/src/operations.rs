@@ -2,6 +2,7 @@
 //! the pin, and the proxies they leave through.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gateway_domain::{
@@ -66,6 +67,12 @@ pub enum OperationError {
     /// The proxy did not work.
     #[error("the proxy did not work: {0}")]
     Proxy(String),
+    /// Only ChatGPT accounts have reset credits.
+    #[error("only ChatGPT accounts have reset credits")]
+    NoResetCredits,
+    /// Two at once would spend two credits.
+    #[error("a reset credit of this account is being redeemed; look again in a moment")]
+    RedeemRuns,
     /// An account that is opened by a key has nothing to refresh.
     #[error("this account is opened by a key; there is nothing to refresh")]
     NothingToRefresh,
@@ -202,6 +209,7 @@ impl Gateway {
         };
         let stored = id.map_or_else(String::new, ToString::to_string);
         self.settings.put_setting(PINNED_SETTING, Secret::new(stored)).await?;
+        self.pins.fetch_add(1, Ordering::Relaxed);
         pin_alone(&mut self.pool.lock(), account);
         self.touch();
         Ok(())
@@ -212,11 +220,20 @@ impl Gateway {
     /// # Errors
     /// Storage refused.
     pub async fn sync_pin(&self) -> Result<(), StoreError> {
+        let before = self.pins.load(Ordering::Relaxed);
         let stored = self.settings.setting(PINNED_SETTING).await?;
         let id = stored.and_then(|id| AccountId::parse(id.expose()).ok());
         let mut pool = self.pool.lock();
+        // Pinned meanwhile: what was read is older.
+        if self.pins.load(Ordering::Relaxed) != before {
+            return Ok(());
+        }
         let account = id.and_then(|id| pool.find(&id));
-        pin_alone(&mut pool, account);
+        let changed = pin_alone(&mut pool, account);
+        drop(pool);
+        if changed {
+            self.touch();
+        }
         Ok(())
     }
 
@@ -248,23 +265,26 @@ impl Gateway {
         let proxies: Arc<[EgressProxy]> = self.egress_proxies();
         let proxy = proxies.iter().find(|proxy| proxy.id == *id);
         let proxy = proxy.ok_or(StoreError::NotFound { what: "the proxy" })?;
-        self.proxy_probe.probe(proxy.url.clone()).await.map_err(OperationError::Proxy)
+        let found = self.proxy_probe.probe(proxy.url.clone()).await;
+        self.proxy_probed(id, found.clone());
+        found.map_err(OperationError::Proxy)
     }
 }
 
-/// At most one account is pinned.
-fn pin_alone(pool: &mut Pool, account: Option<AccountRef>) {
-    let others: Vec<AccountRef> = pool
-        .members()
-        .filter(|slot| slot.settings.pinned && Some(slot.profile.account) != account)
-        .map(|slot| slot.profile.account)
-        .collect();
-    for other in others {
+/// At most one account is pinned. Says whether that changed anything.
+fn pin_alone(pool: &mut Pool, account: Option<AccountRef>) -> bool {
+    let pinned: Vec<AccountRef> =
+        pool.members().filter(|slot| slot.settings.pinned).map(|slot| slot.profile.account).collect();
+    if pinned == account.as_slice() {
+        return false;
+    }
+    for other in pinned.into_iter().filter(|other| Some(*other) != account) {
         pool.pin(other, false);
     }
     if let Some(account) = account {
         pool.pin(account, true);
     }
+    true
 }
 
 fn check_key(kind: AccountKind, key: &Secret) -> Result<(), BadSetting> {

@@ -8,6 +8,7 @@ mod account_settings;
 mod dialect;
 mod failure;
 mod id;
+mod key_scope;
 mod secret;
 mod time;
 mod usage;
@@ -20,6 +21,7 @@ pub use account_settings::{AccountSettings, Egress, EgressProxy, RoutingPreferen
 pub use dialect::Dialect;
 pub use failure::{Answer, Dispatch, Failure, FailureKind, Origin, Retry};
 pub use id::{AccountId, ClientKeyId, IdError, ModelName, ProxyId, RequestId, SessionKey};
+pub use key_scope::KeyScope;
 pub use secret::Secret;
 pub use time::{Millis, Timestamp};
 pub use usage::TokenUsage;

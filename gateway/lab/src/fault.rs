@@ -142,6 +142,8 @@ pub enum Route {
     Models,
     /// `GET /backend-api/wham/usage`.
     Usage,
+    /// `POST /backend-api/wham/rate-limit-reset-credits/consume`.
+    Redeem,
     /// `GET /backend-api/wham/accounts/check`.
     AccountsCheck,
     /// `GET /backend-api/wham/settings/user`.

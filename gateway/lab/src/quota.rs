@@ -41,6 +41,8 @@ pub(crate) struct Quota {
     windows: Vec<Window>,
     features: Vec<Feature>,
     reset_credits: u32,
+    /// Wishes that were carried out.
+    redeemed: Vec<String>,
 }
 
 /// The windows of one feature. Turns of other models leave them alone, and the lab's models are all others.
@@ -75,6 +77,7 @@ impl Quota {
             windows: windows(&account.windows),
             features: features.collect(),
             reset_credits: account.reset_credits,
+            redeemed: Vec::new(),
         }
     }
 
@@ -118,6 +121,27 @@ impl Quota {
             window.used = percent.clamp(0.0, 100.0);
             window.reset_at.get_or_insert(now.saturating_add_unsigned(window.seconds));
         }
+    }
+
+    /// Spends a reset credit, once for each wish; says what the backend would.
+    pub(crate) fn redeem(&mut self, wish: &str, now: i64) -> (&'static str, usize) {
+        self.roll(now);
+        if self.redeemed.iter().any(|known| known == wish) {
+            return ("already_redeemed", 0);
+        }
+        let used = self.windows.iter().filter(|window| window.used > 0.0).count();
+        if self.reset_credits == 0 {
+            return ("no_credit", 0);
+        }
+        if used == 0 {
+            return ("nothing_to_reset", 0);
+        }
+        self.reset_credits -= 1;
+        self.redeemed.push(wish.to_owned());
+        for window in &mut self.windows {
+            (window.used, window.reset_at) = (0.0, None);
+        }
+        ("reset", used)
     }
 
     /// The windows now, primary first.

@@ -82,6 +82,10 @@ fn backend_questions() -> Router<Lab> {
             get(async |State(lab), request| exchange(lab, Route::Usage, request, backend::usage).await),
         )
         .route(
+            "/backend-api/wham/rate-limit-reset-credits/consume",
+            post(async |State(lab), request| exchange(lab, Route::Redeem, request, backend::redeem).await),
+        )
+        .route(
             "/backend-api/wham/accounts/check",
             get(async |State(lab), request| {
                 exchange(lab, Route::AccountsCheck, request, backend::accounts_check).await

@@ -5,18 +5,22 @@
 //!
 //! Bounded without a clock: two generations of a map for each strength of tie, so that a flood of response ids cannot
 //! push out conversations. The younger generation takes writes; when it is full it becomes the elder and the old elder
-//! is forgotten. What is used moves back to the younger. After a restart everything is free again: a hard tie that was
-//! forgotten ends in the upstream's own "previous response not found", which makes clients send their history.
+//! is forgotten. What is used moves back to the younger. What was learned is noted for a store ([`kept`]), so that a
+//! restart scatters nothing; a hard tie that is forgotten all the same ends in the upstream's own "previous response not
+//! found", which makes clients send their history.
 //!
 //! Refuses: knowing how accounts do. The pool puts that together with the verdict.
 
+mod kept;
 mod price;
 mod tie;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gateway_domain::{Timestamp, TokenUsage};
 
+pub use self::kept::KeptTie;
+pub use self::price::KeptCache;
 pub use self::tie::{HardTie, SoftTie, Tie, TieKey};
 use crate::AccountRef;
 use crate::affinity::price::Cached;
@@ -66,6 +70,14 @@ struct Home {
     guest: Option<Owner>,
     cached: Cached,
     used_at: Timestamp,
+    /// When it was last noted for the store.
+    noted_at: Option<Timestamp>,
+}
+
+impl Home {
+    const fn new(owner: Owner, used_at: Timestamp) -> Self {
+        Self { owner, guest: None, cached: Cached::NOTHING, used_at, noted_at: None }
+    }
 }
 
 /// Remembers which account serves what.
@@ -73,11 +85,13 @@ struct Home {
 pub(crate) struct Affinity {
     soft: Memory,
     hard: Memory,
+    /// Ties to be stored.
+    unsaved: HashSet<TieKey>,
 }
 
 impl Default for Affinity {
     fn default() -> Self {
-        Self { soft: Memory::new(MAX_SOFT_TIES), hard: Memory::new(MAX_HARD_TIES) }
+        Self { soft: Memory::new(MAX_SOFT_TIES), hard: Memory::new(MAX_HARD_TIES), unsaved: HashSet::new() }
     }
 }
 
@@ -128,7 +142,7 @@ impl Affinity {
     pub(crate) fn begun(&mut self, keys: &[TieKey], by: Owner, now: Timestamp) {
         for key in keys.iter().filter(|key| matches!(key.tie(), Tie::Soft(_))) {
             if self.home(*key, now).is_none() {
-                self.put(*key, Home { owner: by, guest: None, cached: Cached::NOTHING, used_at: now });
+                self.put(*key, Home::new(by, now));
             }
         }
     }
@@ -145,7 +159,7 @@ impl Affinity {
         let (body_bytes, usage) = served;
         for key in keys {
             let kept = self.home(*key, now).copied();
-            let fresh = Home { owner: by, guest: None, cached: Cached::NOTHING, used_at: now };
+            let fresh = Home::new(by, now);
             let mut home = match kept {
                 Some(home) if home.owner == by => Home { guest: None, ..home },
                 Some(home) if visit == Visit::Passing && home.guest != Some(by) => {
@@ -156,14 +170,14 @@ impl Affinity {
             };
             home.used_at = now;
             home.cached.served(body_bytes, usage, now);
-            self.put(*key, home);
+            self.note(*key, home, now);
         }
     }
 
     /// An account made these (a response id, a file, a turn state): they are its own.
     pub(crate) fn learn(&mut self, keys: &[TieKey], by: Owner, now: Timestamp) {
         for key in keys {
-            self.put(*key, Home { owner: by, guest: None, cached: Cached::NOTHING, used_at: now });
+            self.note(*key, Home::new(by, now), now);
         }
     }
 

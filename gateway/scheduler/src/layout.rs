@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use gateway_domain::{AccountSettings, Dialect, ModelName};
+use gateway_domain::{AccountId, AccountSettings, Dialect, ModelName};
 
 use crate::slot::Slot;
 use crate::{AccountRef, Preference};
@@ -15,10 +15,20 @@ use crate::{AccountRef, Preference};
 pub struct Needs {
     /// One of these dialects, spoken by the upstream itself; any when empty.
     pub dialects: BTreeSet<Dialect>,
-    /// A member of one of these groups; anybody when empty.
+    /// A member of one of these groups, or one of `accounts`; anybody when both are empty.
     pub groups: BTreeSet<String>,
+    /// One of these, or a member of one of `groups`.
+    pub accounts: BTreeSet<AccountId>,
     /// One of these account kinds; any when empty.
     pub providers: BTreeSet<String>,
+}
+
+impl Needs {
+    /// Whether only some of the pool may serve, whatever they are able to.
+    #[must_use]
+    pub fn is_scoped(&self) -> bool {
+        !self.groups.is_empty() || !self.accounts.is_empty()
+    }
 }
 
 /// What members of one class have in common.
@@ -43,9 +53,12 @@ impl Class {
     fn can_serve(&self, rule: &AccountSettings, model: &ModelName, needs: &Needs) -> bool {
         let speaks =
             needs.dialects.is_empty() || self.serves.is_empty() || !self.serves.is_disjoint(&needs.dialects);
-        let belongs = needs.groups.is_empty() || !self.groups.is_disjoint(&needs.groups);
         let of_kind = needs.providers.is_empty() || needs.providers.contains(&self.provider);
-        speaks && belongs && of_kind && rule.allows(model.as_str())
+        speaks && of_kind && rule.allows(model.as_str())
+    }
+
+    fn belongs(&self, needs: &Needs) -> bool {
+        !needs.is_scoped() || !self.groups.is_disjoint(&needs.groups)
     }
 }
 
@@ -107,10 +120,20 @@ impl Layout {
         &self.live
     }
 
-    /// Which classes can serve a request.
-    pub(crate) fn serving(&self, model: &ModelName, needs: &Needs) -> Serving<'_> {
-        let able = self.classes.iter().map(|(class, rule)| class.can_serve(rule, model, needs)).collect();
-        Serving { layout: self, able }
+    /// Which classes can serve a request. `named` are the handles of the accounts that it needs by name.
+    pub(crate) fn serving(
+        &self,
+        model: &ModelName,
+        needs: &Needs,
+        named: BTreeSet<AccountRef>,
+    ) -> Serving<'_> {
+        let able: Vec<bool> =
+            self.classes.iter().map(|(class, rule)| class.can_serve(rule, model, needs)).collect();
+        if !needs.is_scoped() {
+            return Serving { layout: self, able, inside: None };
+        }
+        let belongs = self.classes.iter().map(|(class, _)| class.belongs(needs)).collect();
+        Serving { layout: self, able, inside: Some(Inside { belongs, named }) }
     }
 
     /// Live members in the operator's order; among equals each question begins elsewhere.
@@ -128,11 +151,27 @@ impl Layout {
 pub(crate) struct Serving<'a> {
     layout: &'a Layout,
     able: Vec<bool>,
+    inside: Option<Inside>,
+}
+
+/// Who belongs to the part of the pool that a request may use.
+struct Inside {
+    /// For each class.
+    belongs: Vec<bool>,
+    named: BTreeSet<AccountRef>,
 }
 
 impl Serving<'_> {
     pub(crate) fn by(&self, account: AccountRef) -> bool {
-        let class = usize::try_from(account.0).ok().and_then(|at| self.layout.class_of.get(at));
-        class.and_then(|class| self.able.get(usize::try_from(*class).ok()?)).copied().unwrap_or(false)
+        let Some(class) = usize::try_from(account.0).ok().and_then(|at| self.layout.class_of.get(at)) else {
+            return false;
+        };
+        let Ok(class) = usize::try_from(*class) else { return false };
+        let of = |classes: &[bool]| classes.get(class).copied().unwrap_or(false);
+        of(&self.able)
+            && self
+                .inside
+                .as_ref()
+                .is_none_or(|inside| of(&inside.belongs) || inside.named.contains(&account))
     }
 }

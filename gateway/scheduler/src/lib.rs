@@ -20,7 +20,7 @@ mod slot;
 mod validate;
 mod windows;
 
-pub use affinity::{HardTie, SoftTie, Tie, TieKey};
+pub use affinity::{HardTie, KeptCache, KeptTie, MAX_HARD_TIES, MAX_SOFT_TIES, SoftTie, Tie, TieKey};
 pub use builtin::BuiltIn;
 pub use contract::{
     AccountProfile, AccountRef, Action, Candidate, Health, PolicyError, PolicyLanguage, PolicyVersion,
@@ -28,10 +28,11 @@ pub use contract::{
 };
 pub use health::{Cooldown, CooldownSource, PROBES_TO_PASS, Scope, Tier};
 pub use layout::Needs;
-pub use member::{Availability, DEFAULT_MAX_CONCURRENCY, Enrolment, Member, MemberSettings, Way};
+pub use member::{Availability, DEFAULT_MAX_CONCURRENCY, DownProxy, Enrolment, Member, MemberSettings, Way};
 pub use order::apply_operator_order;
 pub use pool::{
-    Ask, Asked, Ending, Lease, Loss, MAX_CANDIDATES, Nobody, PROBE_PATIENCE, Pool, Standing, Verdict,
+    Ask, Asked, ClosedWays, Ending, Lease, Loss, MAX_CANDIDATES, Nobody, PROBE_PATIENCE, Pool, Standing,
+    Verdict,
 };
 pub use slot::Slot;
 pub use validate::validate;

@@ -3,6 +3,7 @@
 //! Refuses: secrets. Header overrides, proxies and tokens stay with those who send.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gateway_domain::{AccountId, AccountSettings, Dialect, QuotaSnapshot, RoutingPreference, Timestamp};
 
@@ -22,14 +23,25 @@ pub enum Availability {
     SignInNeeded(String),
 }
 
-/// Whether there is a way to an account's upstream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Whether there is a way to an account's upstream. It is never sent another way than the one it was told to take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Way {
     /// There is.
     #[default]
     Open,
-    /// Its egress proxy is down, and it is never sent another way.
-    Closed,
+    /// The egress proxy that it is told to take is switched off or gone.
+    Off,
+    /// Its egress proxy does not work.
+    Down(Arc<DownProxy>),
+}
+
+/// An egress proxy that does not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownProxy {
+    /// What the operator calls it.
+    pub name: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Who an account is.

@@ -32,6 +32,9 @@ pub const RESTING: usize = 1024;
 /// An account that comes back and got no request for this long is due for a connection test.
 pub const PROBE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Accounts that cannot be reached, and why.
+pub type ClosedWays = Arc<[(AccountRef, Way)]>;
+
 /// The pool of accounts.
 #[derive(Debug, Default)]
 pub struct Pool {
@@ -45,6 +48,8 @@ pub struct Pool {
     generation: u64,
     /// Made when somebody asks for it.
     roster: OnceLock<Arc<Roster>>,
+    /// Made when somebody asks for it.
+    closed_ways: OnceLock<ClosedWays>,
     layout: Layout,
     features: FeatureNames,
     affinity: Affinity,
@@ -134,15 +139,30 @@ impl Pool {
         }
     }
 
-    /// Notes whether there is a way to an account's upstream.
-    pub fn set_way(&mut self, account: AccountRef, way: Way) {
+    /// Notes whether there is a way to an account's upstream; says whether that is news.
+    pub fn set_way(&mut self, account: AccountRef, way: Way) -> bool {
+        if self.slot(account).is_none_or(|slot| slot.way == way) {
+            return false;
+        }
         if let Some(slot) = self.slot_mut(account) {
             slot.way = way;
         }
+        self.closed_ways = OnceLock::new();
+        true
+    }
+
+    /// The accounts that cannot be reached now, and why; for the record of a decision. Made when a way changed.
+    #[must_use]
+    pub fn closed_ways(&self) -> &ClosedWays {
+        self.closed_ways.get_or_init(|| {
+            let closed = self.members().filter(|slot| slot.way != Way::Open);
+            closed.map(|slot| (slot.profile.account, slot.way.clone())).collect()
+        })
     }
 
     fn members_changed(&mut self) {
         self.generation += 1;
+        self.closed_ways = OnceLock::new();
         self.roster = OnceLock::new();
     }
 
@@ -243,6 +263,13 @@ impl Pool {
             }
         }
         unsaved
+    }
+
+    /// The upstream emptied an account's windows before their time: its usage limits are over.
+    pub fn limits_reset(&mut self, account: AccountRef) {
+        if let Some(slot) = self.slot_mut(account) {
+            slot.recovery.limits_reset();
+        }
     }
 
     /// By hand: nothing keeps an account away any more. It still proves itself. Answers how many cooldowns ran.

@@ -63,6 +63,12 @@ impl CallbackDoor {
         Some(address)
     }
 
+    /// Whether it stands open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.lock().is_some()
+    }
+
     /// The address that the issuer sends the browser to.
     #[must_use]
     pub fn redirect_uri(&self) -> String {

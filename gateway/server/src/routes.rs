@@ -71,6 +71,7 @@ fn administration(state: AppState) -> Router {
         .route("/accounts/keys", post(admin::operations::add_key_account))
         .route("/accounts/{id}/test", post(admin::operations::test))
         .route("/accounts/{id}/refresh", post(admin::operations::refresh))
+        .route("/accounts/{id}/redeem", post(admin::operations::redeem))
         .route("/accounts/{id}/clear-cooldowns", post(admin::operations::clear_cooldowns))
         .route("/pin", get(admin::operations::pinned).put(admin::operations::pin))
         .route("/proxies", get(admin::proxies::list).post(admin::proxies::add))
@@ -85,6 +86,7 @@ fn administration(state: AppState) -> Router {
         .route("/policy", axum::routing::put(admin::policies::choose))
         .route("/keys", get(admin::keys::list).post(admin::keys::create))
         .route("/keys/{id}", axum::routing::delete(admin::keys::revoke))
+        .route("/keys/{id}/scope", axum::routing::put(admin::keys::put_scope))
         .route_layer(from_fn_with_state(state.clone(), admin::guard::signed_in));
     open.merge(guarded)
         .fallback(admin::unknown)

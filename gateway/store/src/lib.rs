@@ -3,7 +3,8 @@
 //! Owns: the two implementations, their migrations, and the sealing of secrets under a key file. Refuses: deciding what is stored or when, hot state, clocks, reading configuration.
 //!
 //! Both implementations keep one contract; `tests/contract` holds them to it. What they share is what is really
-//! the same (rows, sealing, names); queries are written twice, each in its own SQL.
+//! the same (rows, sealing, names, the decisions of a rotation); queries that differ are written twice, each in its own
+//! SQL.
 
 mod error;
 mod files;
@@ -15,6 +16,7 @@ mod naming;
 mod offload;
 mod postgres;
 mod reseal;
+mod rotation;
 mod rows;
 mod seal;
 mod sqlite;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::ports::storage::{
-    AccountStore, ClientKeyStore, Ledger, ProxyStore, SettingStore, StoreError,
+    AccountStore, ClientKeyStore, Ledger, ProxyStore, SettingStore, StoreError, TieStore,
 };
 
 pub use error::OpenError;
@@ -135,6 +137,15 @@ impl Store {
     /// Egress proxies.
     #[must_use]
     pub fn proxies(&self) -> Arc<dyn ProxyStore> {
+        match &self.0 {
+            Backend::Sqlite(store) => store.clone(),
+            Backend::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// What ties conversations to accounts.
+    #[must_use]
+    pub fn ties(&self) -> Arc<dyn TieStore> {
         match &self.0 {
             Backend::Sqlite(store) => store.clone(),
             Backend::Postgres(store) => store.clone(),

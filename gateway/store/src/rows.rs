@@ -5,7 +5,8 @@
 use gateway_core::ports::storage::{ClientKey, StoreError, StoredAccount, StoredCredentials};
 use gateway_domain::{
     Account, AccountId, AccountIdentity, AccountKind, AccountSettings, AccountState, ClientKeyId,
-    CredentialVersion, Egress, EgressProxy, ProxyId, QuotaSnapshot, Secret, SignInReason, Timestamp,
+    CredentialVersion, Egress, EgressProxy, KeyScope, ProxyId, QuotaSnapshot, Secret, SignInReason,
+    Timestamp,
 };
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
@@ -33,8 +34,10 @@ macro_rules! row {
 }
 
 mod settlement;
+mod tie;
 
 pub(crate) use settlement::{SettlementRow, settlement_rows};
+pub(crate) use tie::{TieRow, tie_rows};
 
 row! {
     /// One of `accounts`, with the version of its tokens.
@@ -250,13 +253,37 @@ row! {
         hint: String,
         hash: Vec<u8>,
         created_at: i64,
+        scope: Option<String>,
     }
 }
 
+/// The keys that this version understands. One with a scope that a newer version wrote opens nothing, which is better
+/// than everything.
+pub(crate) fn client_keys(rows: Vec<ClientKeyRow>) -> Vec<ClientKey> {
+    let readable = |row: ClientKeyRow| {
+        let id = row.id.clone();
+        let key = row.client_key();
+        key.inspect_err(|error| tracing::warn!(key.id = id, %error, "a client key is left out")).ok()
+    };
+    rows.into_iter().filter_map(readable).collect()
+}
+
+/// The column `scope`.
+pub(crate) fn scope_column(scope: &KeyScope) -> Result<Option<String>, StoreError> {
+    if scope.is_everything() {
+        return Ok(None);
+    }
+    let groups = scope.groups.iter().map(|group| storable(group).into_owned()).collect();
+    let scope = KeyScope { groups, accounts: scope.accounts.clone() };
+    let json = serde_json::to_string(&scope);
+    json.map(Some).map_err(|_| StoreError::Unavailable("a key's scope cannot be written as JSON".to_owned()))
+}
+
 impl ClientKeyRow {
-    /// The key.
-    pub(crate) fn client_key(self) -> Result<ClientKey, StoreError> {
+    fn client_key(self) -> Result<ClientKey, StoreError> {
+        let scope = self.scope.as_deref().map(serde_json::from_str).transpose();
         Ok(ClientKey {
+            scope: scope.map_err(|_| unreadable("a client key's scope"))?.unwrap_or_default(),
             id: ClientKeyId::parse(&self.id).map_err(|_| unreadable("a client key's id"))?,
             label: self.label,
             hint: self.hint,

@@ -4,6 +4,7 @@ use gateway_core::ports::Endpoint;
 
 pub(crate) const MODELS: &str = "codex/models";
 pub(crate) const USAGE: &str = "wham/usage";
+pub(crate) const REDEEM: &str = "wham/rate-limit-reset-credits/consume";
 
 /// The path below the backend's base. Chat, messages and embeddings do not exist there: they are translated before.
 pub(crate) const fn path(endpoint: Endpoint) -> Option<&'static str> {

@@ -10,14 +10,14 @@ use gateway_core::ports::{
     Clock, Destination, Endpoint, Inspection, ProxyProbe, Upstream, UpstreamRequest, UpstreamResponse,
 };
 use gateway_domain::{AccountKind, Failure, FailureKind, QuotaSnapshot, Retry, Secret};
-use gateway_protocol::codex::{classify_answer, quota_from_usage};
+use gateway_protocol::codex::{Redemption, classify_answer, quota_from_usage, redeem_body, redemption};
 use http::StatusCode;
 
 use crate::address::Address;
 use crate::clients::{Clients, Outgoing};
 use crate::headers::BadCredential;
 use crate::sites::{Site, Sites};
-use crate::{BuildError, HEAD_TIME, WHOLE_ANSWER_TIME, gateway, headers, inspect, proxy};
+use crate::{BuildError, HEAD_TIME, WHOLE_ANSWER_TIME, codex, gateway, headers, inspect, proxy};
 
 /// Where the providers are, unless an account has an address of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,29 @@ impl Providers {
         self.told(&to, &key, &address).await
     }
 
+    async fn redeem_credit(
+        &self,
+        to: Arc<Destination>,
+        key: Arc<Secret>,
+        request_id: String,
+    ) -> Result<Redemption, Failure> {
+        if to.kind != AccountKind::Codex {
+            return Err(malformed("only ChatGPT accounts have reset credits"));
+        }
+        let site = self.sites.of(&to)?;
+        let address = site.base.at(codex::REDEEM).map_err(|error| malformed(&error.to_string()))?;
+        let mut headers = headers::for_question(&to, key.expose()).map_err(bad_credential)?;
+        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        let outgoing = Outgoing::post(headers, redeem_body(&request_id));
+        let (status, body) = self.clients.ask(&to.way, &address, outgoing).await?;
+        // Refusals name their reason in the same shape.
+        match redemption(&body) {
+            Some(redemption) => Ok(redemption),
+            None if status.is_success() => Err(malformed("redeeming was answered with something else")),
+            None => Err(self.refused(status, &body)),
+        }
+    }
+
     async fn look(&self, to: Arc<Destination>, key: Arc<Secret>) -> Result<Inspection, Failure> {
         let site = self.sites.of(&to)?;
         inspect::inspect(self, &site, &to, &key).await
@@ -164,6 +187,15 @@ impl Upstream for Providers {
         access_token: Arc<Secret>,
     ) -> BoxFuture<'_, Result<QuotaSnapshot, Failure>> {
         self.quota_of(to, access_token).boxed()
+    }
+
+    fn redeem(
+        &self,
+        to: Arc<Destination>,
+        access_token: Arc<Secret>,
+        request_id: String,
+    ) -> BoxFuture<'_, Result<Redemption, Failure>> {
+        self.redeem_credit(to, access_token, request_id).boxed()
     }
 
     fn models(

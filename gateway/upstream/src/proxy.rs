@@ -56,8 +56,10 @@ pub(crate) async fn probe(url: &Secret, target: &Address) -> Result<Duration, St
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             Err("the proxy refused its user name and password".to_owned())
         }
-        // Without TLS a proxy answers itself when it cannot reach the upstream.
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+        // Without TLS a proxy answers itself when it cannot reach the upstream; inside a tunnel it is the upstream's word.
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+            if target.url.scheme() == "http" =>
+        {
             Err(format!("the proxy answered {} instead of the upstream", status.as_u16()))
         }
         _ => Ok(begun.elapsed()),

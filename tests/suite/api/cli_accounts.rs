@@ -29,7 +29,8 @@ pub(super) struct Desk {
 impl Desk {
     /// With this many of the lab's accounts imported.
     pub(super) async fn new(imported: usize) -> Result<Self> {
-        let accounts = ["ada", "grace", "edsger"].map(|name| LabAccount::new(name, "plus")).into();
+        let account = |name| LabAccount { reset_credits: 1, ..LabAccount::new(name, "plus") };
+        let accounts = ["ada", "grace", "edsger"].map(account).into();
         let stop = CancellationToken::new();
         let lab = Lab::start_local(LabConfig::new(accounts, LabClock::real()), stop.clone()).await?;
         let folder = tempfile::tempdir()?;

@@ -78,6 +78,25 @@ async fn the_browser_comes_back_through_the_door_and_the_account_serves() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_door_that_is_taken_is_told_wherever_the_flow_is_shown() -> Result<()> {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    let port = taken.local_addr()?.port();
+    let gateway = InProcess::start_empty(lab(1), |settings| settings.callback_port = port).await?;
+    let admin = Admin::set_up(&gateway.http, &gateway.url).await?;
+    for (method, comes_back) in [("browser", false), ("device", true)] {
+        let begun = begin(&admin, json!({ "method": method })).await?;
+        assert_eq!(begun["comes_back"], comes_back, "{method}");
+        let id = text(&begun, "id")?;
+        assert_eq!(flow(&admin, id).await?["comes_back"], comes_back, "{method}");
+        let all = admin.get("/sign-ins").await?;
+        let listed =
+            all.as_array().and_then(|all| all.iter().find(|one| one["id"] == id)).context("not listed")?;
+        assert_eq!(listed["comes_back"], comes_back, "{method}");
+    }
+    gateway.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pasted_address_does_the_same() -> Result<()> {
     let (gateway, admin) = start(lab(2)).await?;
     for (account, whole) in [(0, true), (1, false)] {

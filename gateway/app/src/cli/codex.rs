@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use gateway_api::{ClientKeyCreate, ClientKeyCreated};
+use gateway_api::{ClientKeyCreate, ClientKeyCreated, KeyScopeView};
 use gateway_core::operator_keys::OPERATOR_KEY_PREFIX;
 use gateway_domain::Secret;
 use http::Method;
@@ -193,7 +193,9 @@ async fn make_key(settings: &Settings, wanted: &Wanted) -> anyhow::Result<Client
     // Labels are taken once, and the same person may have several machines.
     let label = format!("switchyard run {}", gateway_domain::ClientKeyId::generate());
     let label = label.chars().take(gateway_core::accounts::MAX_NAME_CHARS).collect();
-    let made = admin.send_body(Method::POST, "/keys", &ClientKeyCreate { label }).await;
+    let made = admin
+        .send_body(Method::POST, "/keys", &ClientKeyCreate { label, scope: KeyScopeView::default() })
+        .await;
     admin.close().await;
     made.map_err(CallError::told)
 }

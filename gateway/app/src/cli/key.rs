@@ -1,10 +1,11 @@
 //! `switchyard key …` and `switchyard password …`: for machines whose dashboard is not at hand.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use gateway_api::{ClientKeyCreate, ClientKeyCreated, ClientKeyView};
+use gateway_api::{ClientKeyCreate, ClientKeyCreated, ClientKeyView, KeyScopeView};
 use gateway_core::operator_keys::{
     OPERATOR_KEY_PREFIX, OperatorKey, OperatorKeyError, add_operator_key, operator_keys, revoke_operator_key,
 };
@@ -12,6 +13,7 @@ use gateway_core::ports::{Clock, SystemClock};
 use http::Method;
 use serde_json::json;
 
+use super::account::account_named;
 use super::remote::{Admin, CallError};
 use super::text::{moment, table};
 use super::{Call, NotFound, RemoteArgs, WrongUse, tell, tell_json};
@@ -25,6 +27,7 @@ Client keys are for those who use models. Operator keys open the admin API, whic
 are made and revoked on the gateway's machine only.
 
   switchyard key create laptop
+  switchyard key create intern --group cheap
   switchyard key create deploy --operator
   switchyard key list
   switchyard key revoke laptop")]
@@ -45,6 +48,12 @@ pub(super) enum KeyCommand {
         /// One that opens the admin API
         #[arg(long)]
         operator: bool,
+        /// A group whose accounts it may use (again for more); without any it may use all accounts
+        #[arg(long = "group", value_name = "GROUP", conflicts_with = "operator")]
+        groups: Vec<String>,
+        /// An account that it may use, by name or id (again for more)
+        #[arg(long = "account", value_name = "NAME", conflicts_with = "operator")]
+        accounts: Vec<String>,
         /// Answer as JSON
         #[arg(long)]
         json: bool,
@@ -55,6 +64,17 @@ pub(super) enum KeyCommand {
         /// Answer as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Let a client key use other accounts; with no group and no account it may use all of them
+    Scope {
+        /// Its label or id
+        label: String,
+        /// A group whose accounts it may use (again for more)
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+        /// An account that it may use, by name or id (again for more)
+        #[arg(long = "account", value_name = "NAME")]
+        accounts: Vec<String>,
     },
     /// Take a key back: it is refused within seconds
     Revoke {
@@ -77,8 +97,11 @@ pub(super) enum PasswordCommand {
 pub(super) async fn run(call: &Call, command: KeyCommand) -> anyhow::Result<()> {
     let admin = Admin::find(&call.settings, &call.wanted).await?;
     let done = match command {
-        KeyCommand::Create { label, operator: true, json } => create_operator(call, &label, json).await,
-        KeyCommand::Create { label, operator: false, json } => create(&admin, label, json).await,
+        KeyCommand::Create { label, operator: true, json, .. } => create_operator(call, &label, json).await,
+        KeyCommand::Create { label, operator: false, groups, accounts, json } => {
+            create(&admin, label, (groups, accounts), json).await
+        }
+        KeyCommand::Scope { label, groups, accounts } => scope(&admin, &label, (groups, accounts)).await,
         KeyCommand::List { json } => list(call, &admin, json).await,
         KeyCommand::Revoke { label, operator } => revoke(call, &admin, &label, operator).await,
     };
@@ -86,8 +109,42 @@ pub(super) async fn run(call: &Call, command: KeyCommand) -> anyhow::Result<()> 
     done
 }
 
-async fn create(admin: &Admin, label: String, json: bool) -> anyhow::Result<()> {
-    let wanted = ClientKeyCreate { label };
+/// Groups and accounts as they were typed.
+type Named = (Vec<String>, Vec<String>);
+
+async fn scope_of(admin: &Admin, (groups, names): Named) -> anyhow::Result<KeyScopeView> {
+    let mut accounts = BTreeSet::new();
+    for name in &names {
+        accounts.insert(account_named(admin, name).await?.id);
+    }
+    Ok(KeyScopeView { groups: groups.into_iter().collect(), accounts })
+}
+
+async fn scope(admin: &Admin, label: &str, named: Named) -> anyhow::Result<()> {
+    let key = find(admin, label).await?;
+    let key = key.ok_or_else(|| NotFound(format!("there is no client key labelled `{label}`")))?;
+    let wanted = scope_of(admin, named).await?;
+    let path = format!("/keys/{}/scope", key.id);
+    let key: ClientKeyView = admin.send_body(Method::PUT, &path, &wanted).await.map_err(CallError::told)?;
+    tell(&format!("the client key `{}` may use {}", key.label, scope_words(&key.scope)));
+    Ok(())
+}
+
+fn scope_words(scope: &KeyScopeView) -> String {
+    if scope.is_everything() {
+        return "all accounts".to_owned();
+    }
+    let groups = scope.groups.iter().map(|group| format!("group {group}"));
+    groups.chain(scope.accounts.iter().cloned()).collect::<Vec<_>>().join(", ")
+}
+
+async fn find(admin: &Admin, label: &str) -> anyhow::Result<Option<ClientKeyView>> {
+    let keys: Vec<ClientKeyView> = admin.get("/keys").await.map_err(CallError::told)?;
+    Ok(keys.into_iter().find(|key| key.id == label || key.label == label))
+}
+
+async fn create(admin: &Admin, label: String, named: Named, json: bool) -> anyhow::Result<()> {
+    let wanted = ClientKeyCreate { label, scope: scope_of(admin, named).await? };
     let made: ClientKeyCreated =
         admin.send_body(Method::POST, "/keys", &wanted).await.map_err(CallError::told)?;
     if json { tell_json(&made) } else { told(&made.key) }
@@ -137,13 +194,25 @@ async fn list(call: &Call, admin: &Admin, json: bool) -> anyhow::Result<()> {
         tell("no key yet; make one with `switchyard key create LABEL`");
         return Ok(());
     }
-    let head = ["ID", "KEY", "LABEL", "MADE"].map(str::to_owned).to_vec();
+    let head = ["ID", "KEY", "LABEL", "MADE", "MAY USE"].map(str::to_owned).to_vec();
     let client = |key: &ClientKeyView| {
-        vec![key.id.clone(), format!("{}…", key.hint), key.label.clone(), moment(key.created_at)]
+        vec![
+            key.id.clone(),
+            format!("{}…", key.hint),
+            key.label.clone(),
+            moment(key.created_at),
+            scope_words(&key.scope),
+        ]
     };
     let operator = |key: &OperatorKey| {
         let hint = format!("{OPERATOR_KEY_PREFIX}…");
-        vec!["operator".to_owned(), hint, key.label.clone(), moment(key.created_at.as_millis())]
+        vec![
+            "operator".to_owned(),
+            hint,
+            key.label.clone(),
+            moment(key.created_at.as_millis()),
+            "the admin API".to_owned(),
+        ]
     };
     let rows: Vec<Vec<String>> = std::iter::once(head)
         .chain(clients.iter().map(client))
@@ -165,8 +234,7 @@ async fn revoke(call: &Call, admin: &Admin, label: &str, operator: bool) -> anyh
     if operator {
         here_only(call)?;
     } else {
-        let keys: Vec<ClientKeyView> = admin.get("/keys").await.map_err(CallError::told)?;
-        if let Some(key) = keys.iter().find(|key| key.id == label || key.label == label) {
+        if let Some(key) = find(admin, label).await? {
             admin.delete(&format!("/keys/{}", key.id)).await.map_err(CallError::told)?;
             tell(&format!("the client key `{}` is revoked", key.label));
             return Ok(());

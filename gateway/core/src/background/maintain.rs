@@ -28,6 +28,7 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
     save_quotas(&gateway).await;
 }
 
+/// Other processes write to the same store: the command line, and other replicas.
 async fn sync(gateway: &Gateway) {
     if let Err(error) = gateway.sync_accounts().await {
         tracing::warn!(%error, "accounts could not be read; the pool stays as it is");
@@ -37,6 +38,9 @@ async fn sync(gateway: &Gateway) {
     }
     if let Err(error) = gateway.sync_operator_keys().await {
         tracing::warn!(%error, "operator keys could not be read; they stay as they are");
+    }
+    if let Err(error) = gateway.sync_pin().await {
+        tracing::warn!(%error, "the pin could not be read; it stays as it is");
     }
 }
 

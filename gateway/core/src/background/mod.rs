@@ -1,5 +1,5 @@
 //! Jobs that run beside the requests: writing settlements, renewing tokens, polling quotas and models, testing accounts
-//! that come back. Each ends when the gateway stops; the writer first writes what is queued.
+//! that come back and the proxies that accounts leave through. Each ends when the gateway stops; the writer first writes what is queued.
 //!
 //! Refuses: one job waiting for another. Each has its own pace and its own limit of what it does at once.
 
@@ -8,12 +8,15 @@ mod guardian;
 mod maintain;
 mod models;
 mod probes;
+mod proxies;
 mod prune;
 mod quota;
 mod renewal;
 mod settlements;
+mod ties;
 mod warm_up;
 
+pub(crate) use quota::ask as ask_quota;
 pub use settlements::MAX_QUEUED_SETTLEMENTS;
 
 use std::sync::Arc;
@@ -41,8 +44,10 @@ pub fn start(gateway: &Arc<Gateway>, to_write: mpsc::Receiver<SettlementRecord>,
     tracker.spawn(quota::run(gateway.clone()));
     tracker.spawn(models::run(gateway.clone()));
     tracker.spawn(probes::run(gateway.clone()));
+    tracker.spawn(proxies::run(gateway.clone()));
     tracker.spawn(co_owned::run(gateway.clone()));
     tracker.spawn(warm_up::run(gateway.clone()));
+    tracker.spawn(ties::run(gateway.clone()));
     tracker.spawn(prune::run(gateway.clone(), ledger));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use gateway_domain::{AccountId, AccountKind, AccountState, Timestamp};
 use gateway_protocol::models::{Catalogue, ListedModel};
-use gateway_scheduler::Availability;
+use gateway_scheduler::{Availability, Way};
 
 use super::{ROUND, Rounds};
 use crate::Gateway;
@@ -53,7 +53,7 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
 fn usable(gateway: &Gateway, wanted: impl Fn(AccountKind) -> bool) -> Vec<AccountId> {
     gateway.with_pool(|pool| {
         pool.members()
-            .filter(|slot| slot.availability == Availability::Active)
+            .filter(|slot| slot.availability == Availability::Active && slot.way == Way::Open)
             .filter(|slot| AccountKind::parse(&slot.profile.provider).is_some_and(&wanted))
             .map(|slot| slot.profile.id.clone())
             .collect()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use gateway_domain::{AccountId, FailureKind, Timestamp, Window};
-use gateway_scheduler::{AccountRef, Availability, Slot};
+use gateway_scheduler::{AccountRef, Availability, Slot, Way};
 
 use super::{ROUND, Rounds, spread};
 use crate::Gateway;
@@ -49,7 +49,8 @@ fn due(gateway: &Gateway) -> Vec<(AccountId, AccountRef)> {
     let now = gateway.now();
     let mut due: Vec<((Why, Option<Timestamp>), AccountId, AccountRef)> = gateway.with_pool(|pool| {
         pool.members()
-            .filter(|slot| slot.availability == Availability::Active)
+            // Behind a proxy that is down a question only takes time from the others.
+            .filter(|slot| slot.availability == Availability::Active && slot.way == Way::Open)
             .filter_map(|slot| {
                 let why = why_due(&Moments::of(slot, now), &slot.profile.id, now)?;
                 Some(((why, slot.quota_checked_at), slot.profile.id.clone(), slot.profile.account))
@@ -105,7 +106,7 @@ fn why_due(moments: &Moments, id: &AccountId, now: Timestamp) -> Option<Why> {
 }
 
 /// Asks for one account's quota; says whether numbers came.
-pub(super) async fn ask(gateway: &Gateway, id: &AccountId, account: AccountRef) -> bool {
+pub(crate) async fn ask(gateway: &Gateway, id: &AccountId, account: AccountRef) -> bool {
     // Noted first, so that an account that does not answer is asked again only after a while.
     gateway.pool.lock().quota_checked(account, gateway.now());
     let Some(to) = gateway.destination(id) else { return false };

@@ -11,7 +11,7 @@ pub use shared_file::{Replaced, SharedFiles};
 pub use storage::{
     AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, Finished, Imported, Learned, Ledger,
     NewAccount, ProxyStore, RefreshOutcome, SeatFit, SettingStore, SettlementRecord, StoreError,
-    StoredAccount, StoredCredentials,
+    StoredAccount, StoredCredentials, TieQuery, TieRecord, TieStore,
 };
 pub use upstream::{
     Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,

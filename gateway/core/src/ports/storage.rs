@@ -6,8 +6,8 @@
 use futures_util::future::BoxFuture;
 use gateway_domain::{
     Account, AccountId, AccountIdentity, AccountKind, AccountSettings, AccountState, ClientKeyId,
-    CredentialVersion, Credentials, EgressProxy, ProxyId, QuotaSnapshot, RequestId, Secret, Timestamp,
-    TokenUsage,
+    CredentialVersion, Credentials, EgressProxy, KeyScope, ProxyId, QuotaSnapshot, RequestId, Secret,
+    Timestamp, TokenUsage,
 };
 
 /// Why storage did not do it.
@@ -288,6 +288,8 @@ pub struct ClientKey {
     pub hash: [u8; 32],
     /// When it was made.
     pub created_at: Timestamp,
+    /// The part of the pool that it may use.
+    pub scope: KeyScope,
 }
 
 /// Client keys.
@@ -296,6 +298,8 @@ pub trait ClientKeyStore: Send + Sync {
     fn list_keys(&self) -> BoxFuture<'_, Result<Vec<ClientKey>, StoreError>>;
     /// Adds a key. `NameTaken` when its label is in use.
     fn add_key(&self, key: ClientKey) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Gives a key another part of the pool.
+    fn put_scope(&self, id: &ClientKeyId, scope: KeyScope) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Removes a key.
     fn delete_key(&self, id: &ClientKeyId) -> BoxFuture<'_, Result<(), StoreError>>;
 }
@@ -335,6 +339,57 @@ pub struct SettlementRecord {
     pub duration_ms: u32,
     /// How many accounts were tried.
     pub attempts: u32,
+}
+
+/// What ties a conversation to an account, as it is stored. What the client sent is not in it, only a digest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TieRecord {
+    /// Which kind of tie; with the digest it is the key.
+    pub kind: u8,
+    /// Of the kind, the client and what it sent.
+    pub digest: [u8; 16],
+    /// Where it leads.
+    pub account: AccountId,
+    /// When it was last used.
+    pub used_at: Timestamp,
+    /// When it counts no more.
+    pub kept_until: Timestamp,
+    /// When the account last served it, if its prompt may be cached there.
+    pub served_at: Option<Timestamp>,
+    /// Size of the request then.
+    pub body_bytes: u32,
+    /// Share of the prompt that came from the cache, smoothed; `None`: the prompt is too small to be cached.
+    pub hits: Option<f64>,
+}
+
+/// Which ties are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TieQuery {
+    /// Saved then or later.
+    pub saved_since: Timestamp,
+    /// By anybody but this process.
+    pub not_by: String,
+    /// Only those that still count now.
+    pub now: Timestamp,
+    /// At most so many, those saved last.
+    pub limit: u32,
+}
+
+/// What ties conversations to accounts, kept for the next start and for other replicas. Written in batches off the
+/// request path.
+pub trait TieStore: Send + Sync {
+    /// Saves ties. One that was used later than what is to be saved stays as it is.
+    fn save_ties(
+        &self,
+        ties: Vec<TieRecord>,
+        by: &str,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Ties, those saved last in front.
+    fn ties(&self, wanted: TieQuery) -> BoxFuture<'_, Result<Vec<TieRecord>, StoreError>>;
+    /// Removes ties that ended by then, and those beyond the `most` that were saved last; at most `limit` of each in one
+    /// go. Says how many went.
+    fn prune_ties(&self, ended: Timestamp, most: u32, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 
 /// Settlements, written in batches off the request path.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use gateway_domain::{AccountId, AccountKind, Dialect, Failure, ProxyId, QuotaSnapshot, Secret};
+use gateway_protocol::codex::Redemption;
 use gateway_protocol::responses::CallerKind;
 use http::{HeaderMap, StatusCode};
 
@@ -143,6 +144,17 @@ pub trait Upstream: Send + Sync {
         to: Arc<Destination>,
         access_token: Arc<Secret>,
     ) -> BoxFuture<'_, Result<QuotaSnapshot, Failure>>;
+
+    /// Redeems one reset credit of a ChatGPT account. The same request id again is the same wish, never a second credit.
+    ///
+    /// # Errors
+    /// The provider could not be reached, refused, or answered something else; the credit may be spent.
+    fn redeem(
+        &self,
+        to: Arc<Destination>,
+        access_token: Arc<Secret>,
+        request_id: String,
+    ) -> BoxFuture<'_, Result<Redemption, Failure>>;
 
     /// Asks for the model catalogue as Codex reads it (`codex/models`), the JSON as it came.
     ///

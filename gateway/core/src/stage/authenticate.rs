@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use gateway_domain::{Failure, FailureKind, RequestId};
+use gateway_domain::{Failure, FailureKind, KeyScope, RequestId};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 
 use super::{Peer, Received, Route};
-use crate::Keys;
+use crate::{Keys, KnownKey};
 
 /// How every key that we hand out begins.
 pub const KEY_PREFIX: &str = "sk-sy-";
@@ -22,6 +22,8 @@ pub enum Caller {
     Key {
         /// The key's label.
         label: Arc<str>,
+        /// The part of the pool that it may use; `None`: all of it.
+        scope: Option<Arc<KeyScope>>,
     },
 }
 
@@ -31,7 +33,15 @@ impl Caller {
     pub fn label(&self) -> &str {
         match self {
             Self::Local => "local",
-            Self::Key { label } => label,
+            Self::Key { label, .. } => label,
+        }
+    }
+
+    /// The part of the pool that it may use; `None`: all of it.
+    pub(crate) const fn scope(&self) -> Option<&Arc<KeyScope>> {
+        match self {
+            Self::Local => None,
+            Self::Key { scope, .. } => scope.as_ref(),
         }
     }
 }
@@ -69,7 +79,7 @@ fn caller(keys: &Keys, peer: Peer, key: Option<&str>) -> Result<Caller, Failure>
     let ours = key.filter(|key| key.starts_with(KEY_PREFIX));
     let known = ours.and_then(|key| keys.find(&hash_client_key(key)));
     match (known, key, peer) {
-        (Some(label), ..) => Ok(Caller::Key { label }),
+        (Some(KnownKey { label, scope }), ..) => Ok(Caller::Key { label, scope }),
         // Local tools send whatever key they were configured with; only one of ours that is wrong is a mistake.
         (None, Some(key), Peer::Local) if !key.starts_with(KEY_PREFIX) => Ok(Caller::Local),
         (None, None, Peer::Local) => Ok(Caller::Local),
@@ -109,8 +119,9 @@ mod tests {
 
     #[test]
     fn the_table() {
-        let keys = Keys::new([(hash_client_key("sk-sy-good"), "ann".into())]);
-        let ann = Ok(Caller::Key { label: "ann".into() });
+        let keys =
+            Keys::new([(hash_client_key("sk-sy-good"), KnownKey { label: "ann".into(), scope: None })]);
+        let ann = Ok(Caller::Key { label: "ann".into(), scope: None });
         let refused = |why: &str| Err(why.to_owned());
         for (peer, key, expect) in [
             (Peer::Local, None, Ok(Caller::Local)),

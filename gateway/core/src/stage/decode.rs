@@ -61,6 +61,8 @@ pub(crate) enum Asked {
         for_codex: Result<CodexBody, RequestError>,
         /// The response that it goes on from.
         previous_response: Option<String>,
+        /// The stored conversation that it adds to.
+        conversation: Option<String>,
         /// Whether it adds to what the upstream keeps, or runs on by itself.
         lasting: bool,
     },
@@ -134,8 +136,8 @@ fn read(dialect: Dialect, body: &Bytes, caller: CallerKind) -> Result<Read, Fail
     if dialect == Dialect::OpenAiResponses {
         let responses::Decoded { routing, for_codex } =
             responses::decode(body.clone(), caller).map_err(|error| invalid(&error))?;
-        let Routing { model, stream, session, previous_response, lasting } = routing;
-        let asked = Asked::Responses { for_codex, previous_response, lasting };
+        let Routing { model, stream, session, previous_response, conversation, lasting } = routing;
+        let asked = Asked::Responses { for_codex, previous_response, conversation, lasting };
         return Ok(Read { model, stream, session, asked });
     }
     let turn::Decoded { request, dropped } =
@@ -155,11 +157,18 @@ fn ties(caller: &Caller, asked: &Asked, headers: &HeaderMap) -> Vec<TieKey> {
     let hard = |tie, value: Option<&str>| TieKey::new(Tie::Hard(tie), caller.label(), value?);
     let soft = |tie, value: Option<&str>| TieKey::new(Tie::Soft(tie), caller.label(), value?);
     let thread = headers.get("thread-id").and_then(|value| value.to_str().ok());
-    let previous = match asked {
-        Asked::Responses { previous_response, .. } => previous_response.as_deref(),
-        Asked::Turn { .. } => None,
+    let (previous, conversation) = match asked {
+        Asked::Responses { previous_response, conversation, .. } => {
+            (previous_response.as_deref(), conversation.as_deref())
+        }
+        Asked::Turn { .. } => (None, None),
     };
-    [soft(SoftTie::Thread, thread), hard(HardTie::Response, previous)].into_iter().flatten().collect()
+    let ties = [
+        soft(SoftTie::Thread, thread),
+        hard(HardTie::Response, previous),
+        hard(HardTie::Conversation, conversation),
+    ];
+    ties.into_iter().flatten().collect()
 }
 
 /// The failure that a malformed turn is.

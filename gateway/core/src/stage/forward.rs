@@ -188,7 +188,9 @@ async fn send(
         access_token: token.token.clone(),
         hops,
     };
-    let response = gateway.upstream.respond(request).await?;
+    let way = request.to.clone();
+    let response = gateway.upstream.respond(request).await;
+    let response = response.inspect_err(|failure| gateway.not_sent(&way.way, failure))?;
     settlement.upstream_answered(response.status.as_u16());
     observe_quota(gateway, settlement, &response.headers);
     if !response.status.is_success() {

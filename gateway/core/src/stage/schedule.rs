@@ -10,8 +10,8 @@ use gateway_domain::{AccountId, Failure, FailureKind, ModelName, Timestamp};
 use gateway_protocol::models::Catalogue;
 use gateway_protocol::responses::CallerKind;
 use gateway_scheduler::{
-    AccountRef, Action, Ask, Asked, Ending, HardTie, Lease, Loss, Nobody, Pool, RankDecision, RankInput,
-    RankingPolicy, Rejection, Roster, Surface, Verdict, validate,
+    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, RankDecision,
+    RankInput, RankingPolicy, Rejection, Roster, Surface, Verdict, Way, validate,
 };
 use tokio::time::Instant;
 
@@ -156,7 +156,7 @@ struct Question {
 
 /// Asks the policy; the built-in ranking when it fails or delegates.
 fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Question {
-    let (asked, roster) = question(gateway, decoded, tried);
+    let (asked, roster, closed) = question(gateway, decoded, tried);
     let input = asked.input.clone();
     let policy = gateway.policy();
     let begun = Instant::now();
@@ -166,6 +166,8 @@ fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Question 
         fallback,
         input,
         roster,
+        closed,
+        scope: decoded.caller.scope().cloned(),
         decision,
         took: begun.elapsed(),
     };
@@ -177,7 +179,7 @@ fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Question 
     Question { asked, ranking: Arc::new(ranking) }
 }
 
-fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Asked, Arc<Roster>) {
+fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Asked, Arc<Roster>, ClosedWays) {
     let info = gateway_scheduler::RequestInfo {
         request_id: decoded.id.clone(),
         client: decoded.caller.label().to_owned(),
@@ -194,11 +196,15 @@ fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Aske
     let mut wanted = Ask::new(info, gateway.next_seed());
     wanted.ties.clone_from(&decoded.ties);
     tried.clone_into(&mut wanted.tried);
+    if let Some(scope) = decoded.caller.scope() {
+        wanted.needs.groups.clone_from(&scope.groups);
+        wanted.needs.accounts.clone_from(&scope.accounts);
+    }
     wanted.needs.providers = providers(&gateway.catalogue(), &decoded.model);
     let now = gateway.now();
     let mut pool = gateway.pool.lock();
     let asked = pool.ask(wanted, now);
-    (asked, pool.roster().clone())
+    (asked, pool.roster().clone(), pool.closed_ways().clone())
 }
 
 /// The kinds of account that a model needs; none when anybody may know it. A model that only other upstreams list is not
@@ -320,6 +326,14 @@ fn nobody(pool: &Pool, asked: &Asked, now: Timestamp) -> Failure {
             FailureKind::NoAccount,
             "no account can serve requests: add one or sign in again (dashboard, or `switchyard account import`)",
         ),
+        Nobody::NoWay => Failure::gateway(FailureKind::NoAccount, no_way(pool)).after(Some(SATURATED_RETRY)),
+        Nobody::OutOfScope => {
+            let message = format!(
+                "none of the accounts that this key may use can serve `{model}` now; its groups and accounts are set \
+                 in the dashboard"
+            );
+            Failure::gateway(FailureKind::NoAccount, message)
+        }
         Nobody::NotServed => {
             let message =
                 format!("no account may serve `{model}`; see what the accounts are allowed to serve");
@@ -337,6 +351,21 @@ fn nobody(pool: &Pool, asked: &Asked, now: Timestamp) -> Failure {
         Nobody::Exhausted { until } => cooling(FailureKind::QuotaExhausted, until, now),
         Nobody::Cooling { until } => cooling(FailureKind::AllCooling, until, now),
     }
+}
+
+/// Which proxy to look at first.
+fn no_way(pool: &Pool) -> String {
+    let down = pool.closed_ways().iter().find_map(|(_, way)| match way {
+        Way::Down(proxy) => Some(proxy.name.clone()),
+        Way::Open | Way::Off => None,
+    });
+    let what = match down {
+        Some(name) => format!("the egress proxy `{name}` does not work"),
+        None => {
+            "the egress proxies of the accounts that could serve this are switched off or gone".to_owned()
+        }
+    };
+    format!("no account can be reached: {what}; see the proxies in the dashboard")
 }
 
 fn cooling(kind: FailureKind, until: Timestamp, now: Timestamp) -> Failure {

@@ -44,6 +44,20 @@ pub(super) fn usage(lab: &Lab, arrived: &Arrived) -> Answer {
     }
 }
 
+/// `POST /wham/rate-limit-reset-credits/consume`.
+pub(super) fn redeem(lab: &Lab, arrived: &Arrived) -> Answer {
+    let found = arrived.caller.map(|account| lab.shared().accounts.get(account));
+    let wish = arrived.fields().remove("redeem_request_id").filter(|wish| wish.len() == 36);
+    match (found, wish) {
+        (Ok(Some(account)), Some(wish)) => {
+            let (code, windows) = account.live.lock().quota.redeem(&wish, lab.clock().now());
+            Answer::json(StatusCode::OK, &json!({ "code": code, "credit": null, "windows_reset": windows }))
+        }
+        (Ok(_), _) => not_found(lab, arrived),
+        (Err(failure), _) => refused(lab, failure),
+    }
+}
+
 /// `GET /wham/accounts/check`, which Codex asks before its first turn.
 pub(super) fn accounts_check(lab: &Lab, arrived: &Arrived) -> Answer {
     let found = arrived.caller.map(|account| lab.shared().accounts.get(account));

@@ -4,8 +4,10 @@ pub mod auth;
 mod classify;
 pub mod import;
 mod quota;
+mod redeem;
 
 pub use classify::{classify_answer, classify_error_object, dead_token_code};
 pub use quota::{
     quota_from_event, quota_from_header_list, quota_from_headers, quota_from_status, quota_from_usage,
 };
+pub use redeem::{Redemption, redeem_body, redemption};

@@ -100,6 +100,8 @@ pub struct Routing {
     pub session: Option<SessionKey>,
     /// `previous_response_id`: only the account that made it can go on from it.
     pub previous_response: Option<String>,
+    /// `conversation`: only the account that keeps it can go on with it.
+    pub conversation: Option<String>,
     /// Whether it adds to a stored conversation or runs in the background: sent twice, it is done twice.
     pub lasting: bool,
 }
@@ -157,9 +159,19 @@ fn routing(members: &Members<'_>) -> Result<Routing, RequestError> {
     let session =
         members.get("prompt_cache_key").and_then(text_of).and_then(|key| SessionKey::parse(&key).ok());
     let previous_response = members.get("previous_response_id").and_then(text_of);
-    let lasting = boolean(members, "background")?.unwrap_or(false)
-        || members.get("conversation").is_some_and(|conversation| conversation != "null");
-    Ok(Routing { model, stream, session, previous_response, lasting })
+    let stored = members.get("conversation").filter(|conversation| *conversation != "null");
+    let lasting = boolean(members, "background")?.unwrap_or(false) || stored.is_some();
+    let conversation = stored.and_then(conversation_id);
+    Ok(Routing { model, stream, session, previous_response, conversation, lasting })
+}
+
+/// A conversation is named by its id, bare or in an object.
+fn conversation_id(value: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        id: String,
+    }
+    text_of(value).or_else(|| serde_json::from_str(value).ok().map(|named: Named| named.id))
 }
 
 fn boolean(members: &Members<'_>, member: &'static str) -> Result<Option<bool>, RequestError> {

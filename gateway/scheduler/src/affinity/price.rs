@@ -31,8 +31,32 @@ pub(crate) struct Cached {
     small: bool,
 }
 
+/// The part of it that outlives a restart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeptCache {
+    /// When the account served the conversation last.
+    pub served_at: Timestamp,
+    /// Size of the request then.
+    pub body_bytes: u32,
+    /// Share of the prompt that came from the cache, smoothed; `None`: it is too small to be cached.
+    pub hits: Option<f64>,
+}
+
 impl Cached {
     pub(crate) const NOTHING: Self = Self { served_at: None, body_bytes: 0, hits: 1.0, small: false };
+
+    /// What is kept of it for the next start; `None` when nothing was served yet.
+    pub(crate) fn kept(&self) -> Option<KeptCache> {
+        let hits = (!self.small).then_some(self.hits);
+        self.served_at.map(|served_at| KeptCache { served_at, body_bytes: self.body_bytes, hits })
+    }
+
+    /// What was kept.
+    pub(crate) fn restored(kept: Option<KeptCache>) -> Self {
+        let Some(KeptCache { served_at, body_bytes, hits }) = kept else { return Self::NOTHING };
+        let whole = hits.filter(|hits| hits.is_finite()).unwrap_or(1.0).clamp(0.0, 1.0);
+        Self { served_at: Some(served_at), body_bytes, hits: whole, small: hits.is_none() }
+    }
 
     /// Takes in that a request of this size was served.
     pub(crate) fn served(&mut self, body_bytes: u32, usage: Option<TokenUsage>, now: Timestamp) {

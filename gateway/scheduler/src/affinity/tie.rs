@@ -61,6 +61,37 @@ impl Tie {
         }
     }
 
+    /// What stands for it where ties are stored. A number is never given to another kind.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Hard(HardTie::Response) => 1,
+            Self::Hard(HardTie::Conversation) => 2,
+            Self::Hard(HardTie::TurnState) => 3,
+            Self::Hard(HardTie::Reasoning) => 4,
+            Self::Hard(HardTie::File) => 5,
+            Self::Soft(SoftTie::Thread) => 17,
+            Self::Soft(SoftTie::Session) => 18,
+            Self::Soft(SoftTie::PromptCache) => 19,
+        }
+    }
+
+    /// What a stored number stands for; `None` when a newer version stored it.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<Self> {
+        const ALL: [Tie; 8] = [
+            Tie::Hard(HardTie::Response),
+            Tie::Hard(HardTie::Conversation),
+            Tie::Hard(HardTie::TurnState),
+            Tie::Hard(HardTie::Reasoning),
+            Tie::Hard(HardTie::File),
+            Tie::Soft(SoftTie::Thread),
+            Tie::Soft(SoftTie::Session),
+            Tie::Soft(SoftTie::PromptCache),
+        ];
+        ALL.into_iter().find(|tie| tie.code() == code)
+    }
+
     /// For people.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -105,6 +136,22 @@ impl TieKey {
     pub const fn tie(self) -> Tie {
         self.tie
     }
+
+    /// What stands for client and value where ties are stored. Another toolchain may digest in another way: what was
+    /// stored then is met by nobody, and ends by its age.
+    #[must_use]
+    pub fn digest(self) -> [u8; 16] {
+        let [first, second] = self.digest;
+        ((u128::from(first) << 64) | u128::from(second)).to_be_bytes()
+    }
+
+    /// The key that was stored like this.
+    #[must_use]
+    pub fn stored(tie: Tie, digest: [u8; 16]) -> Self {
+        let whole = u128::from_be_bytes(digest);
+        let half = |part: u128| u64::try_from(part & u128::from(u64::MAX)).unwrap_or_default();
+        Self { tie, digest: [half(whole >> 64), half(whole)] }
+    }
 }
 
 impl Hash for TieKey {
@@ -141,6 +188,12 @@ mod tests {
             assert_ne!(mine, other);
         }
         assert!(!format!("{mine:?}").contains("resp_1"));
+        assert_eq!(TieKey::stored(mine.tie(), mine.digest()), mine);
+        for code in 0..=u8::MAX {
+            assert!(Tie::of_code(code).is_none_or(|tie| tie.code() == code));
+        }
+        assert_eq!(Tie::of_code(response.code()), Some(response));
+        assert_eq!((0..=u8::MAX).filter_map(Tie::of_code).count(), 8);
         assert_eq!(TieKey::new(response, "ada", " "), None);
     }
 }

@@ -184,6 +184,15 @@ impl Recovery {
         }
     }
 
+    /// The upstream emptied the windows: usage limits are over, whatever else there is stays.
+    pub(crate) fn limits_reset(&mut self) {
+        let limit = |cooldown: &Cooldown| cooldown.cause == FailureKind::QuotaExhausted;
+        if self.whole.as_ref().is_some_and(limit) {
+            self.whole = None;
+        }
+        self.models.retain(|cooldown| !limit(cooldown));
+    }
+
     /// By hand: nothing keeps it away any more. It still proves itself. Answers how many cooldowns ran.
     pub(crate) fn clear(&mut self, now: Timestamp) -> usize {
         let running = self.cooldowns(now).count();

@@ -40,6 +40,7 @@ impl Ask {
         let needs = Needs {
             dialects: std::collections::BTreeSet::new(),
             groups: std::collections::BTreeSet::new(),
+            accounts: std::collections::BTreeSet::new(),
             providers: std::collections::BTreeSet::new(),
         };
         Self { info, ties: Vec::new(), needs, tried: Vec::new(), seed }
@@ -128,7 +129,7 @@ impl Pool {
         let Ask { info, needs, tried, seed, .. } = ask;
         self.seq += 1;
         self.layout.refresh(&self.slots, self.generation);
-        let serving = self.layout.serving(&info.model, &needs);
+        let serving = self.layout.serving(&info.model, &needs, self.named(&needs));
         let claim = self.affinity.claim(&keys, info.body_bytes, now, |owner| {
             self.owner(owner).is_some_and(|slot| slot.availability == Availability::Active)
         });
@@ -179,6 +180,11 @@ impl Pool {
         input
     }
 
+    /// The handles of the accounts that a request needs by name.
+    pub(super) fn named(&self, needs: &Needs) -> std::collections::BTreeSet<AccountRef> {
+        needs.accounts.iter().filter_map(|id| self.find(id)).collect()
+    }
+
     fn verdict(&self, claim: Claim, info: &RequestInfo, serving: &Serving<'_>, now: Timestamp) -> Verdict {
         let (owner, tie) = match claim {
             Claim::Free => return Verdict::Free,
@@ -199,7 +205,7 @@ impl Pool {
             Availability::SignInNeeded(_) => return Some(Loss::SignInNeeded),
             Availability::Active => {}
         }
-        if slot.way == crate::Way::Closed {
+        if slot.way != crate::Way::Open {
             return Some(Loss::NoWay);
         }
         if !serving.by(owner.account) {

@@ -1,10 +1,13 @@
 //! Why nobody serves a request now, and when somebody will: the facts behind an honest refusal.
 
+use std::collections::BTreeSet;
+
 use gateway_domain::{FailureKind, ModelName, Timestamp};
 
 use super::{Asked, Pool};
 use crate::AccountRef;
-use crate::member::Availability;
+use crate::layout::Needs;
+use crate::member::{Availability, Way};
 use crate::slot::Slot;
 
 /// Why nobody serves a request.
@@ -12,7 +15,11 @@ use crate::slot::Slot;
 pub enum Nobody {
     /// No account may be used at all: none there, paused, or to be signed in again.
     Empty,
-    /// None may serve such a request (model, group, dialect).
+    /// Those that may be used leave through egress proxies that are down or off.
+    NoWay,
+    /// Others could serve, but nobody of the groups and accounts that the request may use.
+    OutOfScope,
+    /// None may serve such a request (model, kind, dialect).
     NotServed,
     /// No account's plan has the model.
     ModelNotSupported,
@@ -32,12 +39,18 @@ pub enum Nobody {
     },
 }
 
+/// Whether an account could be used if it could be reached.
+fn shut_in(slot: &Slot) -> bool {
+    slot.availability == Availability::Active && slot.way != Way::Open
+}
+
 impl Pool {
     /// Why nobody can serve a request that was asked about.
     #[must_use]
     pub fn why_nobody(&self, asked: &Asked, now: Timestamp) -> Nobody {
         let input = &asked.input;
-        let serving = self.layout.serving(&input.info.model, &asked.standing.needs);
+        let needs = &asked.standing.needs;
+        let serving = self.layout.serving(&input.info.model, needs, self.named(needs));
         let must = asked.standing.must;
         let active = || {
             self.members()
@@ -45,13 +58,32 @@ impl Pool {
                 .filter(|slot| must.is_none_or(|must| must.account == slot.profile.account))
         };
         if active().next().is_none() {
-            return Nobody::Empty;
+            return if self.members().any(shut_in) { Nobody::NoWay } else { Nobody::Empty };
         }
         let able = || active().filter(|slot| serving.by(slot.profile.account));
         if able().next().is_none() {
-            return Nobody::NotServed;
+            let able = |slot: &Slot| shut_in(slot) && serving.by(slot.profile.account);
+            if self.members().any(able) {
+                return Nobody::NoWay;
+            }
+            let others = self.others_could(&input.info.model, needs);
+            return if others { Nobody::OutOfScope } else { Nobody::NotServed };
         }
         self.why_not_now(able(), &input.info.model, &input.tried, now)
+    }
+
+    /// Whether somebody could serve if the request might use the whole pool.
+    fn others_could(&self, model: &ModelName, needs: &Needs) -> bool {
+        if !needs.is_scoped() {
+            return false;
+        }
+        let needs = Needs {
+            dialects: needs.dialects.clone(),
+            providers: needs.providers.clone(),
+            ..Needs::default()
+        };
+        let serving = self.layout.serving(model, &needs, BTreeSet::new());
+        self.members().any(|slot| slot.is_active() && serving.by(slot.profile.account))
     }
 
     fn why_not_now<'a>(

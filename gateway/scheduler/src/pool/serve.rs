@@ -5,7 +5,7 @@ use gateway_domain::{Failure, ModelName, SessionKey, Timestamp, TokenUsage};
 use super::Pool;
 use super::ask::{Standing, session_key};
 use crate::AccountRef;
-use crate::affinity::{Claim, Owner, TieKey, Visit};
+use crate::affinity::{Claim, KeptTie, Owner, TieKey, Visit};
 use crate::health::Scope;
 use crate::slot::Slot;
 
@@ -123,6 +123,29 @@ impl Pool {
         if let Some(owner) = self.as_owner(account) {
             self.affinity.learn(keys, owner, now);
         }
+    }
+
+    /// Ties that changed since the last call, to be stored.
+    pub fn take_unsaved_ties(&mut self) -> Vec<KeptTie> {
+        let slots = &self.slots;
+        let name = |owner: Owner| {
+            let slot = slots.get(usize::try_from(owner.account.0).ok()?)?;
+            (slot.epoch == owner.epoch && !slot.removed).then(|| slot.profile.id.clone())
+        };
+        self.affinity.take_unsaved(name)
+    }
+
+    /// Takes stored ties in, those used last at the end. What is known here and as new stays; ties to accounts that are
+    /// not there are left out. Says how many were news.
+    pub fn restore_ties(&mut self, ties: &[KeptTie], now: Timestamp) -> usize {
+        let mut news = 0;
+        for tie in ties {
+            let Some(owner) = self.find(&tie.account).and_then(|account| self.as_owner(account)) else {
+                continue;
+            };
+            news += usize::from(self.affinity.restore(tie, owner, now));
+        }
+        news
     }
 
     pub(super) fn failed_on(

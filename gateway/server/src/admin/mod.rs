@@ -15,6 +15,7 @@ pub(crate) mod proxies;
 pub(crate) mod session;
 pub(crate) mod sign_in;
 mod view;
+mod ways;
 
 use axum::extract::Request;
 

@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use gateway_api::{AccountDetail, AccountTested, AddKeyAccount, PinView};
+use gateway_api::{AccountDetail, AccountTested, AddKeyAccount, PinView, Redeemed};
 use gateway_core::operations::{KeyAccount, OperationError};
 use gateway_domain::{AccountId, AccountKind, AccountSettings, Secret};
+use gateway_protocol::codex::Redemption;
 use http::StatusCode;
 
 use super::account_settings::patched;
@@ -49,6 +50,21 @@ pub(crate) async fn refresh(
     detail(&state, &id)
 }
 
+/// `POST /accounts/{id}/redeem`.
+pub(crate) async fn redeem(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Redeemed>, Refusal> {
+    let id = parse(&id)?;
+    let redemption = state.gateway.redeem_reset_credit(&id).await?;
+    let windows_reset = match redemption {
+        Redemption::Reset { windows } => windows,
+        Redemption::AlreadyRedeemed | Redemption::NothingToReset | Redemption::NoCredit => None,
+    };
+    let Json(detail) = detail(&state, &id)?;
+    Ok(Json(Redeemed { outcome: redemption.label().to_owned(), windows_reset, detail }))
+}
+
 /// `POST /accounts/{id}/clear-cooldowns`.
 pub(crate) async fn clear_cooldowns(
     State(state): State<AppState>,
@@ -88,7 +104,10 @@ impl From<OperationError> for Refusal {
         match error {
             OperationError::Setting(bad) => Self::field(bad.field, bad.why),
             OperationError::Account(error) => error.into(),
-            OperationError::NothingToRefresh | OperationError::NoWay => Self::conflict(message),
+            OperationError::NothingToRefresh
+            | OperationError::NoResetCredits
+            | OperationError::RedeemRuns
+            | OperationError::NoWay => Self::conflict(message),
             OperationError::NoToken(_) => Self::issuer(message),
             OperationError::Upstream(failure) => Self::upstream(&failure),
             OperationError::Proxy(_) => Self::proxy(message),

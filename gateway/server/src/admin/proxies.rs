@@ -8,6 +8,7 @@ use gateway_domain::{EgressProxy, ProxyId, Secret};
 use http::StatusCode;
 
 use super::error::{Body, Refusal};
+use super::ways::health_view;
 use crate::AppState;
 
 /// `GET /proxies`.
@@ -84,6 +85,7 @@ fn view(state: &AppState, proxy: &EgressProxy) -> ProxyView {
         enabled: proxy.enabled,
         groups: proxy.groups.clone(),
         accounts: u32::try_from(accounts).unwrap_or(u32::MAX),
+        health: state.gateway.proxy_health(&proxy.id).as_ref().and_then(health_view),
     }
 }
 

@@ -22,19 +22,20 @@ pub(crate) async fn begin(
         return Err(Refusal::not_found(format!("there is no account `{account}` to sign in again")));
     }
     let wish = Wish { name: wanted.name, account };
-    let (flow, comes_back) = match wanted.method {
+    let flow = match wanted.method {
         SignInMethod::Browser => {
-            let comes_back = state.door.open().await.is_some();
-            (state.door.sign_ins().begin_browser(wish, &state.door.redirect_uri())?, comes_back)
+            // A door that cannot be opened is no mistake: the address is pasted then.
+            let _port: Option<std::net::SocketAddr> = state.door.open().await;
+            state.door.sign_ins().begin_browser(wish, &state.door.redirect_uri())?
         }
-        SignInMethod::Device => (state.door.sign_ins().begin_device(wish).await?, true),
+        SignInMethod::Device => state.door.sign_ins().begin_device(wish).await?,
     };
-    Ok((StatusCode::CREATED, Json(view(flow, comes_back))))
+    Ok((StatusCode::CREATED, Json(view(&state, flow))))
 }
 
 /// `GET /sign-ins`.
 pub(crate) async fn list(State(state): State<AppState>) -> Json<Vec<SignInView>> {
-    Json(state.door.sign_ins().list().into_iter().map(|flow| view(flow, true)).collect())
+    Json(state.door.sign_ins().list().into_iter().map(|flow| view(&state, flow)).collect())
 }
 
 /// `GET /sign-ins/{id}`.
@@ -49,7 +50,7 @@ pub(crate) async fn show(
     {
         state.gateway.sync_accounts().await?;
     }
-    Ok(Json(view(flow, true)))
+    Ok(Json(view(&state, flow)))
 }
 
 /// `DELETE /sign-ins/{id}`.
@@ -57,7 +58,7 @@ pub(crate) async fn cancel(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<SignInView>, Refusal> {
-    Ok(Json(view(state.door.sign_ins().cancel(&id)?, true)))
+    Ok(Json(view(&state, state.door.sign_ins().cancel(&id)?)))
 }
 
 /// `POST /sign-ins/callback`.
@@ -67,15 +68,25 @@ pub(crate) async fn come_back(
 ) -> Result<Json<SignInView>, Refusal> {
     let flow = state.door.sign_ins().come_back(&wanted.address).await?;
     state.gateway.sync_accounts().await?;
-    Ok(Json(view(flow, true)))
+    Ok(Json(view(&state, flow)))
 }
 
 fn gone() -> Refusal {
     Refusal::not_found("there is no such sign-in; it ended long ago, or the gateway was restarted")
 }
 
-fn view(flow: Flow, comes_back: bool) -> SignInView {
+/// Whether the sign-in ends without anybody pasting an address: a device is asked about, a browser comes back through the
+/// door, if that stands open where the flow sends it.
+fn comes_back(state: &AppState, flow: &Flow) -> bool {
+    match (&flow.method, &flow.stage) {
+        (Method::Browser, Stage::Waiting { .. }) => state.door.is_open(),
+        (Method::Browser | Method::Device, _) => true,
+    }
+}
+
+fn view(state: &AppState, flow: Flow) -> SignInView {
     SignInView {
+        comes_back: comes_back(state, &flow),
         id: flow.id,
         method: match flow.method {
             Method::Browser => SignInMethod::Browser,
@@ -92,7 +103,6 @@ fn view(flow: Flow, comes_back: bool) -> SignInView {
             Stage::Cancelled => SignInStage::Cancelled,
             Stage::Expired => SignInStage::Expired,
         },
-        comes_back,
         begun_at: flow.begun_at.as_millis(),
         expires_at: flow.expires_at.as_millis(),
     }

@@ -9,9 +9,12 @@ use gateway_api::{
 use gateway_core::Gateway;
 use gateway_core::decisions::{Attempt, Decision, DecisionState, Ranking};
 use gateway_domain::{AccountId, Timestamp, TokenUsage, Window};
-use gateway_scheduler::{Action, Availability, Candidate, Cooldown, Health, PolicyVersion, Slot};
+use gateway_scheduler::{
+    AccountProfile, Action, Availability, Candidate, Cooldown, Health, PolicyVersion, Slot,
+};
 
 use super::account_rows;
+use super::ways::why_closed;
 
 /// Decisions on the overview.
 const RECENT: usize = 20;
@@ -53,9 +56,9 @@ pub(super) fn overview(gateway: &Gateway) -> Overview {
 pub(super) fn account_detail(gateway: &Gateway, id: &AccountId, recent: usize) -> Option<AccountDetail> {
     let stored = gateway.accounts().get(id).cloned()?;
     let token = gateway.keeper().peek(id);
-    let (quota_seen_at, served) = gateway.with_pool(|pool| {
+    let (quota_seen_at, reset_credits, served) = gateway.with_pool(|pool| {
         let slot = pool.slot(pool.find(id)?)?;
-        Some((slot.quota_seen_at, slot.tokens))
+        Some((slot.quota_seen_at, slot.quota.reset_credits, slot.tokens))
     })?;
     Some(AccountDetail {
         account: account_rows::one(gateway, id)?,
@@ -65,6 +68,7 @@ pub(super) fn account_detail(gateway: &Gateway, id: &AccountId, recent: usize) -
         token_expires_at: token.as_ref().and_then(|token| token.expires_at).map(Timestamp::as_millis),
         refreshed_at: token.map(|token| token.refreshed_at.as_millis()),
         quota_seen_at: quota_seen_at.map(Timestamp::as_millis),
+        reset_credits,
         tokens: tokens(served),
         recent: newest(gateway, recent, Some(id.as_str())),
     })
@@ -119,9 +123,9 @@ fn state_view(slot: &Slot, now: Timestamp) -> (AccountStateView, Option<String>)
             Some("requests failed lately, or a window is nearly used up".to_owned())
         }
         (AccountStateView::Probing, _) => Some("coming back, one request at a time".to_owned()),
-        (AccountStateView::Cooling, _) => {
+        (AccountStateView::Cooling, _) => why_closed(&slot.way).or_else(|| {
             slot.cooldown_at(None, now).map(|cooldown| format!("left alone after {}", cooldown.cause.label()))
-        }
+        }),
         _ => None,
     };
     (state, reason)
@@ -269,7 +273,19 @@ fn candidate_view(ranking: &Ranking, candidate: &Candidate, rank: Option<u32>, s
         ttft_ms: known(candidate.ttft_ewma_ms),
         error_rate: candidate.error_rate_ewma,
         session_affine: candidate.session_affine,
+        why_not: why_not(ranking, candidate, profile),
     }
+}
+
+/// What its health does not tell: it cannot be reached, or the client's key does not reach it.
+fn why_not(ranking: &Ranking, candidate: &Candidate, profile: Option<&AccountProfile>) -> Option<String> {
+    let closed = ranking.closed.iter().find(|(account, _)| *account == candidate.account);
+    let outside = || {
+        let (scope, profile) = (ranking.scope.as_ref()?, profile?);
+        let outside = !scope.holds(&profile.id, &profile.groups);
+        outside.then(|| "not among the groups and accounts that the client's key may use".to_owned())
+    };
+    outside().or_else(|| closed.and_then(|(_, way)| why_closed(way)))
 }
 
 pub(super) fn policy(version: &PolicyVersion, active: &str) -> PolicyView {

@@ -4,36 +4,38 @@
 
 use futures_util::future::BoxFuture;
 use gateway_core::ports::storage::{ClientKey, ClientKeyStore, StoreError};
-use gateway_domain::ClientKeyId;
+use gateway_domain::{ClientKeyId, KeyScope};
 
 use super::{PostgresStore, repeats};
 use crate::error::{existing, unavailable};
 use crate::naming::storable;
-use crate::rows::ClientKeyRow;
+use crate::rows::{ClientKeyRow, client_keys, scope_column};
 
 impl ClientKeyStore for PostgresStore {
     fn list_keys(&self) -> BoxFuture<'_, Result<Vec<ClientKey>, StoreError>> {
         Box::pin(async move {
             let rows: Vec<ClientKeyRow> = sqlx::query_as(
-                "SELECT id, label, hint, hash, created_at FROM client_keys ORDER BY created_at, id",
+                "SELECT id, label, hint, hash, created_at, scope FROM client_keys ORDER BY created_at, id",
             )
             .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-            rows.into_iter().map(ClientKeyRow::client_key).collect()
+            Ok(client_keys(rows))
         })
     }
 
     fn add_key(&self, key: ClientKey) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let added = sqlx::query(
-                "INSERT INTO client_keys (id, label, hint, hash, created_at) VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO client_keys (id, label, hint, hash, created_at, scope)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
             )
             .bind(key.id.as_str())
             .bind(storable(&key.label).into_owned())
             .bind(storable(&key.hint).into_owned())
             .bind(key.hash.to_vec())
             .bind(key.created_at.as_millis())
+            .bind(scope_column(&key.scope)?)
             .execute(&self.pool)
             .await;
             match added {
@@ -46,6 +48,19 @@ impl ClientKeyStore for PostgresStore {
                 }
                 Err(error) => Err(unavailable(error)),
             }
+        })
+    }
+
+    fn put_scope(&self, id: &ClientKeyId, scope: KeyScope) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = id.clone();
+        Box::pin(async move {
+            let done = sqlx::query("UPDATE client_keys SET scope = $1 WHERE id = $2")
+                .bind(scope_column(&scope)?)
+                .bind(id.as_str())
+                .execute(&self.pool)
+                .await
+                .map_err(unavailable)?;
+            existing((done.rows_affected() > 0).then_some(()), "the client key")
         })
     }
 

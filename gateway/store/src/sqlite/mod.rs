@@ -14,6 +14,7 @@ mod proxies;
 mod refresh;
 mod reseal;
 mod settings;
+mod ties;
 
 use std::path::Path;
 use std::time::Duration;

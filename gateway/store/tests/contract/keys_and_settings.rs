@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use gateway_core::ports::storage::StoreError;
-use gateway_domain::{ClientKeyId, Secret};
+use gateway_domain::{AccountId, ClientKeyId, KeyScope, Secret};
 
 use crate::fixture::Fixture;
 use crate::values::client_key;
@@ -43,6 +43,35 @@ pub async fn a_label_and_a_key_are_taken_once(fixture: Fixture) {
     same_id.id = first.id.clone();
     assert_eq!(keys.add_key(same_id).await, conflict);
     assert_eq!(keys.list_keys().await.unwrap(), [first]);
+}
+
+pub async fn a_key_keeps_the_part_of_the_pool_it_was_given(fixture: Fixture) {
+    let store = fixture.open().await;
+    let keys = store.client_keys();
+    let mut key = client_key("intern", 10);
+    key.scope.groups = ["cheap".to_owned(), "größer \"eu\"".to_owned()].into();
+    key.scope.accounts = [AccountId::parse("acc_1").unwrap()].into();
+    keys.add_key(key.clone()).await.unwrap();
+    assert_eq!(fixture.open().await.client_keys().list_keys().await.unwrap(), std::slice::from_ref(&key));
+    for groups in [&["eu"][..], &[]] {
+        key.scope =
+            KeyScope { groups: groups.iter().map(ToString::to_string).collect(), ..KeyScope::default() };
+        keys.put_scope(&key.id, key.scope.clone()).await.unwrap();
+        assert_eq!(keys.list_keys().await.unwrap(), std::slice::from_ref(&key));
+    }
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM client_keys WHERE scope IS NULL").await, 1);
+    let gone = Err(StoreError::NotFound { what: "the client key" });
+    assert_eq!(keys.put_scope(&ClientKeyId::generate(), KeyScope::default()).await, gone);
+}
+
+pub async fn a_scope_that_cannot_be_read_opens_nothing(fixture: Fixture) {
+    let store = fixture.open().await;
+    let keys = store.client_keys();
+    let kept = client_key("kept", 10);
+    keys.add_key(kept.clone()).await.unwrap();
+    keys.add_key(client_key("newer", 20)).await.unwrap();
+    fixture.execute("UPDATE client_keys SET scope = '[\"of a newer version\"' WHERE label = 'newer'").await;
+    assert_eq!(keys.list_keys().await.unwrap(), [kept]);
 }
 
 pub async fn a_setting_is_what_was_last_put(fixture: Fixture) {

@@ -22,6 +22,7 @@ mod proxies;
 mod refresh;
 mod sealing;
 mod server;
+mod ties;
 mod values;
 
 use std::panic::AssertUnwindSafe;
@@ -89,6 +90,8 @@ cases! {
     keys_and_settings:
         client_keys_are_listed_oldest_first
         a_label_and_a_key_are_taken_once
+        a_key_keeps_the_part_of_the_pool_it_was_given
+        a_scope_that_cannot_be_read_opens_nothing
         a_setting_is_what_was_last_put
         a_setting_put_once_stays
         of_many_that_put_once_one_does;
@@ -112,6 +115,12 @@ cases! {
         overlapping_batches_at_once_are_all_kept
         what_is_old_is_removed_a_part_at_a_time
         several_can_remove_at_once;
+    ties:
+        a_tie_comes_back_as_it_was_saved
+        of_two_savings_the_later_use_counts
+        others_learn_what_was_saved_since
+        ties_that_ended_and_too_many_are_removed
+        overlapping_savings_at_once_are_all_kept;
     opening:
         many_that_open_a_new_database_at_once_all_can
         what_was_written_is_there_after_reopening

@@ -1,11 +1,11 @@
 //! Values to store.
 
 use gateway_core::ports::storage::{
-    Claim, ClaimHolder, ClientKey, NewAccount, SettlementRecord, StoredAccount,
+    Claim, ClaimHolder, ClientKey, NewAccount, SettlementRecord, StoredAccount, TieRecord,
 };
 use gateway_domain::{
     AccountId, AccountIdentity, AccountKind, AccountSettings, ClientKeyId, CredentialVersion, Credentials,
-    Egress, EgressProxy, ProxyId, RequestId, RoutingPreference, Secret, Timestamp, TokenUsage,
+    Egress, EgressProxy, KeyScope, ProxyId, RequestId, RoutingPreference, Secret, Timestamp, TokenUsage,
 };
 use gateway_store::Store;
 
@@ -138,6 +138,21 @@ pub fn client_key(label: &str, created_at: i64) -> ClientKey {
         hint: "sk-sy-ab".to_owned(),
         hash: std::array::from_fn(|index| label.as_bytes()[index % label.len()].wrapping_add(index as u8)),
         created_at: at(created_at),
+        scope: KeyScope::default(),
+    }
+}
+
+/// A tie with this digest, used at this second and kept for an hour.
+pub fn tie(digest: u8, used_at: i64) -> TieRecord {
+    TieRecord {
+        kind: 18,
+        digest: [digest; 16],
+        account: AccountId::parse("acc_tied").unwrap(),
+        used_at: at(used_at),
+        kept_until: at(used_at + 3_600),
+        served_at: Some(at(used_at - 1)),
+        body_bytes: 8_000,
+        hits: Some(0.25),
     }
 }
 

@@ -61,7 +61,7 @@ pub(in crate::cli) async fn list(admin: &Admin) -> anyhow::Result<Vec<AccountVie
 }
 
 /// The account that is meant.
-pub(super) async fn one(admin: &Admin, wanted: &str) -> anyhow::Result<AccountView> {
+pub(in crate::cli) async fn one(admin: &Admin, wanted: &str) -> anyhow::Result<AccountView> {
     Ok(pick(&list(admin).await?, wanted, keys)?.clone())
 }
 

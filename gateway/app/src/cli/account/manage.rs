@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use anyhow::bail;
 use clap::Args;
 use futures_util::StreamExt;
-use gateway_api::{AccountDetail, AccountPatch, AccountTested, AccountView, PinView};
+use gateway_api::{AccountDetail, AccountPatch, AccountTested, AccountView, PinView, Redeemed};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -194,6 +194,27 @@ pub(super) async fn refresh(admin: &Admin, args: &ManyArgs) -> anyhow::Result<()
     .await
 }
 
+/// `account redeem`.
+pub(super) async fn redeem(admin: &Admin, args: &OneArgs) -> anyhow::Result<()> {
+    let account = choose::one(admin, &args.name).await?;
+    let redeemed: Redeemed =
+        admin.post(&format!("{}/redeem", path(&account))).await.map_err(CallError::told)?;
+    if args.json {
+        tell_json(&redeemed)?;
+    }
+    let left = redeemed.detail.reset_credits.map(|left| format!("; {left} left")).unwrap_or_default();
+    let line = match redeemed.outcome.as_str() {
+        "reset" | "already_redeemed" => format!("the windows of `{}` are empty again{left}", account.name),
+        "nothing_to_reset" => bail!("`{}` has nothing to reset; no credit was spent", account.name),
+        "no_credit" => bail!("`{}` has no reset credit", account.name),
+        other => bail!("the gateway answered `{other}`, which this version does not know"),
+    };
+    if !args.json {
+        tell(&plain(&line));
+    }
+    Ok(())
+}
+
 /// `account clear-cooldowns`.
 pub(super) async fn clear_cooldowns(admin: &Admin, args: &ManyArgs) -> anyhow::Result<()> {
     if *admin.place() == Place::Database {
@@ -235,7 +256,9 @@ pub(super) async fn unpin(admin: &Admin, args: &UnpinArgs) -> anyhow::Result<()>
 
 fn tell_later(admin: &Admin) {
     if *admin.place() == Place::Database {
-        tell_note("no gateway runs on this data folder; the pin counts from its next start");
+        tell_note(
+            "no gateway was found on this data folder; one that uses the database follows the pin within seconds",
+        );
     }
 }
 

@@ -18,7 +18,7 @@ mod use_elsewhere;
 
 use clap::{Args, Subcommand};
 
-pub(super) use choose::list;
+pub(super) use choose::{list, one as account_named};
 pub(super) use show::state_word;
 
 use super::remote::Admin;
@@ -77,6 +77,8 @@ pub(super) enum AccountCommand {
     Test(manage::ManyArgs),
     /// Renew the tokens of accounts now
     Refresh(manage::ManyArgs),
+    /// Redeem a reset credit of a ChatGPT account: its windows are empty again
+    Redeem(manage::OneArgs),
     /// End the cooldowns of accounts: they are tried with the next request
     ClearCooldowns(manage::ManyArgs),
     /// Remove accounts and their tokens for good
@@ -116,6 +118,7 @@ async fn over(admin: &Admin, command: AccountCommand) -> anyhow::Result<()> {
         AccountCommand::Unpin(args) => manage::unpin(admin, &args).await,
         AccountCommand::Test(args) => manage::test(admin, &args).await,
         AccountCommand::Refresh(args) => manage::refresh(admin, &args).await,
+        AccountCommand::Redeem(args) => manage::redeem(admin, &args).await,
         AccountCommand::ClearCooldowns(args) => manage::clear_cooldowns(admin, &args).await,
         AccountCommand::Remove(args) => manage::remove(admin, &args).await,
         AccountCommand::Import(_) | AccountCommand::Export(_) | AccountCommand::Use(_) => Ok(()),

@@ -110,6 +110,9 @@ fn facts(detail: &AccountDetail) -> Vec<(&'static str, String)> {
         let reset = window.resets_at.map_or_else(String::new, |at| format!(", resets {}", moment(at)));
         facts.push(("window", format!("{}: {} used{reset}", window.label, percent(window.used))));
     }
+    if let Some(credits) = detail.reset_credits.filter(|credits| *credits > 0) {
+        facts.push(("reset credits", format!("{credits}, see `switchyard account redeem`")));
+    }
     for cooldown in &account.cooldowns {
         let model = cooldown.model.as_ref().map_or_else(String::new, |model| format!(" for {model}"));
         let (cause, until) = (&cooldown.cause, moment(cooldown.until));

@@ -162,6 +162,7 @@ fn gateways_are_children() {
         token_expires_at: None,
         refreshed_at: None,
         quota_seen_at: None,
+        reset_credits: None,
         tokens: TokenTotals::default(),
         recent: Vec::new(),
     };

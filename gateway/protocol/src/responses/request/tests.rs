@@ -116,3 +116,19 @@ fn ten_thousand_items_are_no_trouble() {
     let decoded = decode(Bytes::from(body), CallerKind::Foreign).unwrap().for_codex.unwrap();
     assert_eq!(memchr::memmem::find_iter(&decoded.body, b"developer").count(), 10_000);
 }
+
+#[test]
+fn a_conversation_is_named_bare_or_in_an_object() {
+    for (value, expect) in [
+        (r#""conv_1""#, Some("conv_1")),
+        (r#"{"id": "conv_1"}"#, Some("conv_1")),
+        ("null", None),
+        ("7", None),
+        (r#"{"name":"x"}"#, None),
+    ] {
+        let body = format!(r#"{{"model":"m","input":[],"conversation":{value}}}"#);
+        let routing = decode(Bytes::from(body), CallerKind::Foreign).unwrap().routing;
+        assert_eq!(routing.conversation.as_deref(), expect, "{value}");
+        assert_eq!(routing.lasting, value != "null", "{value}");
+    }
+}

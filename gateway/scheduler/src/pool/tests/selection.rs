@@ -186,7 +186,7 @@ impl World {
             Step::Put { account, paused, most, preference } => self.put(account, paused, most, preference),
             Step::Remove(account) => self.pool.remove(&id(account)),
             Step::Way { account, closed } => {
-                let way = if closed { Way::Closed } else { Way::Open };
+                let way = if closed { Way::Off } else { Way::Open };
                 self.pool.set_way(self.find(account), way);
             }
             Step::Quota { account, used } => {

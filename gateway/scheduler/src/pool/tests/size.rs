@@ -124,6 +124,15 @@ fn settings_change_what_candidates_say_and_who_may_serve() {
     let dialect = |dialect| Needs { dialects: [dialect].into(), ..Needs::default() };
     assert_eq!(usable(&mut pool, Needs::default()), [0, 2]);
     assert_eq!(usable(&mut pool, Needs { groups: ["team".to_owned()].into(), ..Needs::default() }), [2]);
+    let named = |ids: &[&str]| ids.iter().map(|id| AccountId::parse(id).unwrap()).collect();
+    assert_eq!(usable(&mut pool, Needs { accounts: named(&["a0"]), ..Needs::default() }), [0]);
+    assert_eq!(usable(&mut pool, Needs { accounts: named(&["a1"]), ..Needs::default() }), [0; 0], "model");
+    let both = Needs { groups: ["team".to_owned()].into(), accounts: named(&["a0"]), ..Needs::default() };
+    assert_eq!(usable(&mut pool, both), [0, 2], "one or the other");
+    let gone = Needs { accounts: named(&["a9"]), ..Needs::default() };
+    assert_eq!(usable(&mut pool, gone.clone()), [0; 0], "a name that nobody has is nobody");
+    let asked = pool.ask(Ask { needs: gone, ..Ask::new(info(None), 0) }, now(0));
+    assert_eq!(pool.why_nobody(&asked, now(0)), Nobody::OutOfScope);
     assert_eq!(
         usable(&mut pool, Needs { providers: ["openai".to_owned()].into(), ..Needs::default() }),
         [0; 0]

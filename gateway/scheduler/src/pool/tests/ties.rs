@@ -1,7 +1,7 @@
 //! May this move, and at what price: ties and accounts together.
 
 use super::*;
-use crate::{HardTie, SoftTie, Tie, TieKey, Way};
+use crate::{DownProxy, HardTie, SoftTie, Tie, TieKey, Way};
 
 fn key(tie: Tie, value: &str) -> TieKey {
     TieKey::new(tie, "local", value).unwrap()
@@ -63,7 +63,9 @@ fn a_dead_owner_is_told() {
     let signed_out: Change = |pool| {
         pool.put(Member { availability: Availability::SignInNeeded("x".into()), ..member("a0") });
     };
-    let no_way: Change = |pool| pool.set_way(AccountRef(0), Way::Closed);
+    let no_way: Change = |pool| {
+        pool.set_way(AccountRef(0), Way::Off);
+    };
     let not_serving: Change = |pool| {
         pool.put_all([enrolment("a0", |settings| settings.allowed_models = ["o4".to_owned()].into())]);
     };
@@ -173,4 +175,86 @@ fn why_nobody_serves_is_told_with_the_earliest_end() {
     assert!(matches!(why(&mut pool, &[]), Nobody::Cooling { .. }), "for more than one reason");
     fail(&mut pool, 1, &limit(FailureKind::QuotaExhausted, 600), now(0));
     assert_eq!(why(&mut pool, &[]), Nobody::Exhausted { until: now(600) });
+    for account in [0, 1] {
+        pool.set_way(AccountRef(account), Way::Off);
+    }
+    assert_eq!(why(&mut pool, &[]), Nobody::NoWay);
+}
+
+#[test]
+fn the_accounts_that_cannot_be_reached_are_listed_with_their_reason() {
+    let mut pool = pool(3);
+    assert!(pool.closed_ways().is_empty());
+    let down = Way::Down(Arc::new(DownProxy { name: "eu".into(), since: now(5) }));
+    assert!(pool.set_way(AccountRef(1), down.clone()));
+    assert!(!pool.set_way(AccountRef(1), down.clone()), "no news");
+    assert_eq!(**pool.closed_ways(), [(AccountRef(1), down)]);
+    let asked = ask(&mut pool, &[], &[], 6);
+    let health: Vec<_> = asked.input.candidates.iter().map(|one| one.health).collect();
+    assert_eq!(health, [Health::Healthy, Health::Blocked, Health::Healthy]);
+    assert!(pool.take(AccountRef(1), &asked.standing, now(6)).is_none());
+    assert!(pool.set_way(AccountRef(1), Way::Open) && pool.closed_ways().is_empty());
+    assert!(pool.take(AccountRef(1), &asked.standing, now(7)).is_some_and(|lease| {
+        pool.release(lease, Ending::Neutral, &asked.input.info.model, now(7));
+        true
+    }));
+}
+
+#[test]
+fn ties_survive_a_restart_with_their_price_and_only_what_is_news_is_stored() {
+    let mut before = pool(3);
+    let asked = ask(&mut before, &[], &[], 0);
+    assert!(before.take_unsaved_ties().is_empty(), "nothing was served yet");
+    served(&mut before, 2, &asked, 0);
+    before.learn(AccountRef(1), &[response("resp_1")], now(0));
+    let kept = before.take_unsaved_ties();
+    assert_eq!(kept.len(), 2);
+    // The conversation goes on: noted once a minute is enough.
+    for at in [5, 59] {
+        let asked = ask(&mut before, &[], &[], at);
+        served(&mut before, 2, &asked, at);
+        assert!(before.take_unsaved_ties().is_empty(), "at {at}");
+    }
+    let asked = ask(&mut before, &[], &[], 60);
+    served(&mut before, 2, &asked, 60);
+    assert_eq!(before.take_unsaved_ties().len(), 1);
+
+    // The same accounts, in another order.
+    let mut after = Pool::default();
+    after.put_all(["a2", "a1"].map(|id| enrolment(id, |_| {})));
+    assert_eq!(after.restore_ties(&kept, now(100)), 2);
+    assert_eq!(after.restore_ties(&kept, now(100)), 0, "no news");
+    let asked = ask(&mut after, &[], &[], 100);
+    assert_eq!(asked.verdict, Verdict::Prefers { owner: AccountRef(0), price: 1.0 });
+    let asked = ask(&mut after, &[response("resp_1")], &[], 100);
+    assert!(matches!(asked.verdict, Verdict::Must { owner: AccountRef(1), .. }), "{:?}", asked.verdict);
+    assert!(after.take_unsaved_ties().is_empty(), "what came from the store need not go back");
+
+    // Too old, or nobody's: forgotten.
+    let mut late = pool(3);
+    assert_eq!(
+        late.restore_ties(&kept, now(7_200)),
+        1,
+        "the session is over, the response is kept for a month"
+    );
+    let mut others = Pool::default();
+    others.put(member("b0"));
+    assert_eq!(others.restore_ties(&kept, now(100)), 0);
+}
+
+#[test]
+fn what_is_known_here_and_newer_stays() {
+    let mut pool = pool(2);
+    let asked = ask(&mut pool, &[], &[], 0);
+    served(&mut pool, 0, &asked, 0);
+    let mut told = pool.take_unsaved_ties();
+    told[0].account = AccountId::parse("a1").unwrap();
+    assert_eq!(pool.restore_ties(&told, now(1)), 0, "as new as what is known");
+    told[0].used_at = now(5);
+    assert_eq!(pool.restore_ties(&told, now(6)), 1);
+    let asked = ask(&mut pool, &[], &[], 6);
+    assert!(
+        matches!(asked.verdict, Verdict::Prefers { owner: AccountRef(1), .. }),
+        "another replica moved it"
+    );
 }

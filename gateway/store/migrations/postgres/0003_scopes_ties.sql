@@ -1,0 +1,22 @@
+-- The part of the pool that a client key may use, and what ties conversations to accounts.
+
+ALTER TABLE client_keys ADD COLUMN scope TEXT;           -- JSON; NULL: all of it
+
+-- A digest instead of what the client sent. No foreign key: ties are written in batches, and an account that is deleted
+-- meanwhile must not sink one.
+CREATE TABLE ties (
+    kind       BIGINT NOT NULL,
+    digest     BYTEA  NOT NULL,
+    account_id TEXT   NOT NULL,
+    used_at    BIGINT NOT NULL,
+    kept_until BIGINT NOT NULL,
+    served_at  BIGINT,                                   -- NULL: nothing of it is cached
+    body_bytes BIGINT NOT NULL,
+    hits       DOUBLE PRECISION,                         -- NULL: too small to be cached
+    saved_at   BIGINT NOT NULL,
+    saved_by   TEXT   NOT NULL,
+    PRIMARY KEY (kind, digest)
+);
+
+CREATE INDEX ties_by_save ON ties (saved_at);
+CREATE INDEX ties_by_end ON ties (kept_until);
