@@ -9,6 +9,7 @@ mod accounts;
 mod decisions;
 mod imports;
 mod live;
+mod replay;
 mod session;
 mod sign_in;
 
@@ -28,6 +29,10 @@ pub use imports::{
     ImportSeat,
 };
 pub use live::{MAX_OVERVIEW_ACCOUNTS, Overview, PoolTotals, RatePoint, TokenTotals};
+pub use replay::{
+    CheckStepView, DryRun, DryRunView, PolicyChecked, PolicyDetail, PolicyDraft, ReplayDifferenceView,
+    ReplaySideView, ReplayView,
+};
 pub use session::{
     ClientKeyCreate, ClientKeyCreated, ClientKeyView, Credentials, KeyScopeView, SessionState, SessionView,
 };

@@ -109,6 +109,11 @@ pub fn watch(folder: PolicyFolder, gateway: &Arc<Gateway>) -> std::io::Result<Fo
     })
 }
 
+/// The text of a script that came with the gateway.
+pub(crate) fn shipped_script(name: &str) -> Option<&'static str> {
+    SCRIPTS.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
+}
+
 /// Whether a shipped component ranks accounts; others attach elsewhere.
 fn ranks(name: &str) -> bool {
     let manifest = MANIFESTS.iter().find(|(known, _)| *known == name);

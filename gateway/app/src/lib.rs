@@ -10,6 +10,7 @@ mod refresher;
 pub mod run;
 mod shared_file;
 mod telemetry;
+mod workbench;
 
 pub use config::Settings;
 pub use run::{Refreshing, Running, StartError, start};

@@ -22,6 +22,7 @@ use crate::cli::Note;
 use crate::extensions::{self, Loaded};
 use crate::refresher::{ChildRefresher, InProcessRefresher};
 use crate::shared_file::DiskFiles;
+use crate::workbench::ScriptBench;
 
 /// After streams were told to end, this long remains for their last events.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -77,7 +78,7 @@ pub struct Running {
     serving: JoinHandle<Result<(), gateway_server::ServeError>>,
     store: Store,
     note: Option<Note>,
-    scripts: FolderWatch,
+    scripts: Arc<FolderWatch>,
 }
 
 /// Opens the database that the settings name.
@@ -101,7 +102,7 @@ pub async fn start(
     let (store, Loaded { policies, folder }) =
         tokio::try_join!(open_store(settings), load_policies(settings))?;
     let assembled = assemble(settings, &store, policies, clock, refreshing)?;
-    let Assembled { gateway, edge, settlements, signals } = assembled;
+    let Assembled { gateway, edge, workbench, settlements, signals } = assembled;
     choose_policy(&gateway, settings, &store).await?;
     // Before the first request: an account that is stored is an account that serves.
     gateway.sync_accounts().await?;
@@ -110,7 +111,8 @@ pub async fn start(
     gateway.sync_pin().await?;
     gateway.load_ties().await?;
     let (to_write, ledger) = settlements;
-    let scripts = extensions::watch(folder, &gateway)?;
+    let scripts = Arc::new(extensions::watch(folder, &gateway)?);
+    workbench.follow(&scripts, &gateway);
     background::start(&gateway, to_write, ledger);
     let Signals { tracker, stopping, drained, deadline } = signals;
     let note = leave_note(settings, address, &gateway);
@@ -135,6 +137,7 @@ pub async fn start(
 pub(crate) struct Assembled {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) edge: AppState,
+    workbench: Arc<ScriptBench>,
     settlements: (mpsc::Receiver<SettlementRecord>, Arc<dyn Ledger>),
     signals: Signals,
 }
@@ -179,6 +182,7 @@ pub(crate) fn assemble(
         shared_files: Arc::new(DiskFiles),
         keep_settlements: settings.keep_settlements,
         burst_wait: settings.burst_wait,
+        trace: settings.trace,
         tracker: tracker.clone(),
         stopping: stopping.clone(),
         drained: drained.clone(),
@@ -186,9 +190,10 @@ pub(crate) fn assemble(
         clock,
     });
     let door = CallbackDoor::new(gateway.clone(), sign_ins, settings.callback_port);
-    let edge = AppState::new(gateway.clone(), metrics, door);
+    let workbench = Arc::new(ScriptBench::new(settings.policies_dir()));
+    let edge = AppState::new(gateway.clone(), metrics, door, workbench.clone());
     let signals = Signals { tracker, stopping, drained, deadline };
-    Ok(Assembled { gateway, edge, settlements: (to_write, ledger), signals })
+    Ok(Assembled { gateway, edge, workbench, settlements: (to_write, ledger), signals })
 }
 
 fn base_urls(settings: &Settings) -> BaseUrls {

@@ -23,6 +23,7 @@ use crate::ports::{
     AccountStore, ClientKeyStore, Clock, Destination, Ledger, Observer, ProxyProbe, ProxyStore, Refresher,
     SettingStore, SettlementRecord, SharedFiles, TieStore, Upstream,
 };
+use crate::trace::{TraceLog, TraceOptions};
 use crate::traffic::Traffic;
 use crate::waiting::Waiting;
 
@@ -63,6 +64,8 @@ pub struct Parts {
     pub burst_wait: Duration,
     /// How long settlements are kept; for ever when not set.
     pub keep_settlements: Option<Duration>,
+    /// How many rankings are kept to be decided again.
+    pub trace: TraceOptions,
     /// Long-lived tasks are spawned here, so that shutdown can wait for them.
     pub tracker: TaskTracker,
     /// Cancelled when the gateway begins to go down: nothing new is taken, watchers leave.
@@ -193,6 +196,7 @@ pub struct Gateway {
     /// How often the pin was set here.
     pub(crate) pins: AtomicU64,
     pub(crate) decisions: DecisionLog,
+    pub(crate) trace: TraceLog,
     pub(crate) keeper: TokenKeeper,
     pub(crate) settlements: mpsc::Sender<SettlementRecord>,
     pub(crate) tracker: TaskTracker,
@@ -254,6 +258,7 @@ impl Gateway {
             redeeming: Mutex::default(),
             pins: AtomicU64::new(0),
             decisions: DecisionLog::default(),
+            trace: TraceLog::new(parts.trace),
             settlements,
             tracker: parts.tracker,
             stopping: parts.stopping,
@@ -363,6 +368,12 @@ impl Gateway {
     #[must_use]
     pub const fn decisions(&self) -> &DecisionLog {
         &self.decisions
+    }
+
+    /// The last rankings with their exact inputs.
+    #[must_use]
+    pub const fn trace(&self) -> &TraceLog {
+        &self.trace
     }
 
     /// Reads the pool. Only for pure, short work: requests wait meanwhile.

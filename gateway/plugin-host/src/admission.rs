@@ -13,6 +13,7 @@ use gateway_scheduler::{PolicyError, PolicyLanguage, PolicyVersion};
 use wasmtime::component::Component;
 
 pub use describe::PluginMetadata;
+pub use inspect::Outside;
 pub(crate) use describe::fits_schema;
 
 use crate::breaker::Breaker;

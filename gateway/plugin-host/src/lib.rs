@@ -12,6 +12,7 @@ mod bindings;
 mod breaker;
 mod columns;
 mod compile_cache;
+mod conformance;
 mod convert;
 mod digest;
 mod engine;
@@ -33,8 +34,9 @@ mod state;
 mod tally;
 mod ticker;
 
-pub use admission::{AdmissionError, Package, PluginMetadata, Step, Vouching};
+pub use admission::{AdmissionError, Outside, Package, PluginMetadata, Step, Vouching};
 pub use compile_cache::CacheTally;
+pub use conformance::{HookTiming, Probe, conformance, measure};
 pub use engine::{Allocator, HostError};
 pub use folder::{Change, Changed, FolderError, PluginFolder, PluginSet, Terms, VersionInfo};
 pub use grants::{Capability, Grants, KvQuota, Trust};
@@ -48,7 +50,7 @@ pub use outbound::{
 };
 pub use plugin::Plugin;
 pub use schema::Misfit;
-pub use signature::{SignatureError, SigningKey, TrustedKey};
+pub use signature::{SignatureError, SigningKey, TrustedKey, signer_of};
 pub use tally::{HookFailure, HookTally};
 
 #[cfg(test)]

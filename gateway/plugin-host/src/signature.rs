@@ -125,6 +125,13 @@ pub fn verify(
         .map_err(|_| SignatureError::Invalid)
 }
 
+/// The id of the key that a signature says it is of; nothing was checked.
+#[must_use]
+pub fn signer_of(signature: &str) -> Option<&str> {
+    let mut words = signature.split_ascii_whitespace();
+    (words.next() == Some(FIRST_WORD)).then(|| words.next()).flatten()
+}
+
 fn message(component: &[u8], manifest: &str) -> String {
     format!("{CONTEXT}\n{}\n{}\n", digest::full(component), digest::full(manifest.as_bytes()))
 }

@@ -2,6 +2,8 @@
 
 mod admission;
 mod caching;
+mod conforming;
+mod contract;
 mod cost;
 mod filtering;
 pub(crate) mod fixtures;

@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gateway_scheduler::corpus::Corpus;
-use gateway_scheduler::{Action, RankInput, RankingPolicy as _};
+use gateway_scheduler::{Action, RankInput, RankingPolicy as _, Roster};
 
 use crate::case::Case;
 use crate::compile::{MAX_SOURCE_BYTES, SETUP_TIME};
@@ -116,6 +117,28 @@ fn check_into(mut report: Report, source: &str, folder: Option<&Path>) -> Report
         None => report.skip("cases", "the script is in no folder"),
     }
     report
+}
+
+/// A case, ready to be asked.
+#[derive(Debug, Clone)]
+pub struct CaseQuestion {
+    /// One sentence: what it proves.
+    pub about: String,
+    /// The accounts.
+    pub roster: Arc<Roster>,
+    /// The question about them.
+    pub input: Arc<RankInput>,
+}
+
+/// Reads a case file, for whoever wants to see how it is answered.
+///
+/// # Errors
+/// It cannot be read, or is no case.
+pub fn read_case(file: &Path) -> Result<CaseQuestion, ScriptError> {
+    let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let case = Case::parse(&read(&name, file)?)
+        .map_err(|text| ScriptError::new(&name, ScriptErrorKind::File, text))?;
+    Ok(CaseQuestion { about: case.about, roster: case.question.roster, input: case.question.input })
 }
 
 fn run_tests(report: &mut Report, source: &str, folder: Option<&Path>) {

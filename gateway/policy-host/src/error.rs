@@ -55,11 +55,13 @@ pub struct ScriptError {
     pub line: Option<usize>,
     /// Counting from 1, when the place is known.
     pub column: Option<usize>,
+    /// The imported module that the place is in; `None` for the script itself.
+    pub module: Option<String>,
 }
 
 impl ScriptError {
     pub(crate) fn new(policy: &str, kind: ScriptErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, policy: policy.to_owned(), message: message.into(), line: None, column: None }
+        Self { kind, policy: policy.to_owned(), message: message.into(), line: None, column: None, module: None }
     }
 
     pub(crate) fn from_run(policy: &str, error: EvalAltResult) -> Self {
@@ -74,6 +76,7 @@ impl ScriptError {
         Self {
             line: position.line(),
             column: position.position(),
+            module: module.clone(),
             ..Self::new(policy, kind, described(&root, module.as_deref()))
         }
     }

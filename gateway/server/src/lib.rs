@@ -17,6 +17,7 @@ mod sessions;
 
 pub use admin::import::import_report;
 pub use admin::keys::new_client_key;
+pub use admin::replay::replay_view;
 pub use admin::session::PASSWORD_SETTING;
 pub use callback::{CALLBACK_PORT, CallbackDoor};
 pub use metrics::Metrics;
@@ -27,6 +28,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use gateway_core::Gateway;
+use gateway_core::ports::Workbench;
 
 use crate::sessions::Sessions;
 
@@ -40,13 +42,19 @@ pub struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sessions: Sessions,
     pub(crate) door: CallbackDoor,
+    pub(crate) workbench: Arc<dyn Workbench>,
 }
 
 impl AppState {
     /// Puts the edge in front of a gateway.
     #[must_use]
-    pub fn new(gateway: Arc<Gateway>, metrics: Arc<Metrics>, door: CallbackDoor) -> Self {
-        Self(Arc::new(Shared { gateway, metrics, sessions: Sessions::default(), door }))
+    pub fn new(
+        gateway: Arc<Gateway>,
+        metrics: Arc<Metrics>,
+        door: CallbackDoor,
+        workbench: Arc<dyn Workbench>,
+    ) -> Self {
+        Self(Arc::new(Shared { gateway, metrics, sessions: Sessions::default(), door, workbench }))
     }
 }
 

@@ -4,10 +4,14 @@ mod account;
 mod codex;
 mod completions;
 mod key;
+mod load;
 mod local;
 mod password;
+mod plugin;
+mod policy;
 pub(crate) mod private_file;
 mod remote;
+mod replay;
 mod running;
 mod serve;
 mod status;
@@ -107,6 +111,12 @@ enum Command {
     Run(codex::RunArgs),
     /// Make, list and revoke client keys and operator keys
     Key(key::KeyArgs),
+    /// Check, test, lay out, explain and measure routing policies
+    Policy(policy::PolicyArgs),
+    /// Start, build, check, inspect, sign and measure plugins
+    Plugin(plugin::PluginArgs),
+    /// Decide recorded requests again, with the same policy or another one
+    Replay(replay::ReplayArgs),
     /// Set the dashboard's password
     #[command(subcommand)]
     Password(key::PasswordCommand),
@@ -225,6 +235,17 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let call = Call::read(common, &args.remote)?;
             call.start_log();
             runtime(false)?.block_on(key::run(&call, args.command))
+        }
+        Command::Policy(args) => {
+            let call = Call::read(common, &args.remote)?;
+            call.start_log();
+            runtime(false)?.block_on(policy::run(&call, args.command))
+        }
+        Command::Plugin(args) => plugin::run(args.command),
+        Command::Replay(args) => {
+            let call = Call::read(common, &args.remote)?;
+            call.start_log();
+            runtime(false)?.block_on(replay::run(&call, &args))
         }
         Command::Password(command) => {
             let settings = settings(common, None)?;
@@ -352,6 +373,11 @@ mod tests {
             "status",
             "run",
             "key",
+            "policy",
+            "policy explain",
+            "plugin",
+            "plugin new",
+            "replay",
             "completions",
         ] {
             let mut command = &Cli::command();

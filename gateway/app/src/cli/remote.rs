@@ -159,6 +159,11 @@ impl Admin {
         self.read(&self.send(Method::GET, path, Bytes::new()).await?)
     }
 
+    /// Reads something that is no JSON document.
+    pub(super) async fn text(&self, path: &str) -> Result<Bytes, CallError> {
+        self.send(Method::GET, path, Bytes::new()).await
+    }
+
     /// Changes something, with a body.
     pub(super) async fn send_body<A: DeserializeOwned>(
         &self,

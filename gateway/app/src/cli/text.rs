@@ -48,6 +48,15 @@ pub(super) fn span(ms: i64) -> String {
     }
 }
 
+/// A short span in the unit that suits it: `12.3 µs`, `4.56 ms`.
+pub(super) fn span_us(us: f64) -> String {
+    match us {
+        1_000_000.0.. => format!("{:.2} s", us / 1e6),
+        1_000.0.. => format!("{:.2} ms", us / 1e3),
+        _ => format!("{us:.1} µs"),
+    }
+}
+
 /// A point in time, in UTC.
 pub(super) fn moment(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "-".to_owned(), |moment| moment.to_string())
@@ -90,6 +99,13 @@ mod tests {
             (442_800_000, "5 d 3 h"),
         ] {
             assert_eq!(span(ms), expect, "{ms}");
+        }
+    }
+
+    #[test]
+    fn short_spans_have_the_unit_that_suits() {
+        for (us, expect) in [(0.0, "0.0 µs"), (12.34, "12.3 µs"), (4_560.0, "4.56 ms"), (2e6, "2.00 s")] {
+            assert_eq!(span_us(us), expect);
         }
     }
 

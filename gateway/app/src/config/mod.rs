@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateway_core::trace::TraceOptions;
+
 pub use raw::{KEYS, Key};
 
 pub(crate) use raw::LOG_FILTER;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub keep_settlements: Option<Duration>,
     /// How long a request waits when every account is at a burst limit.
     pub burst_wait: Duration,
+    /// How many rankings keep their exact inputs.
+    pub trace: TraceOptions,
     /// How the log is written.
     pub log_format: LogFormat,
     /// What is logged (`info`, `gateway_core=debug,info` …).
@@ -120,6 +124,7 @@ impl Settings {
             queue_wait: Duration::from_secs(30),
             keep_settlements: Some(raw::KEEP_SETTLEMENTS),
             burst_wait: Duration::from_secs(10),
+            trace: TraceOptions::default(),
             log_format: LogFormat::Auto,
             log_filter: raw::LOG_FILTER.to_owned(),
             shutdown_grace: Duration::from_secs(30),

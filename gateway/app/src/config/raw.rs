@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config, File, FileFormat, Map, Value};
+use gateway_core::trace::TraceOptions;
 
 use super::{ConfigErrors, DATABASE_FILE, DEFAULT_FILE, LogFormat, Mistake, Overrides, Settings};
 
@@ -28,6 +29,9 @@ pub(super) const KEEP_SETTLEMENTS: Duration = Duration::from_secs(90 * 24 * 3600
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The most days that settlements can be kept for.
 const MAX_KEEP_DAYS: u32 = 36_500;
+/// How many rankings are kept when nothing was said, and at most.
+const TRACED: &str = "10000";
+const MAX_TRACED: usize = 100_000;
 /// The longest time that streams may be given to finish.
 const MAX_GRACE: Duration = Duration::from_secs(3600);
 
@@ -79,6 +83,16 @@ pub const KEYS: &[Key] = &[
         name: "limits.keep_settlements",
         default: "90d",
         help: "how long the accounting of requests is kept, e.g. 90d; `forever` removes nothing",
+    },
+    Key {
+        name: "decisions.traced",
+        default: TRACED,
+        help: "how many rankings keep their exact inputs for `switchyard replay` and dry runs; 0 keeps none",
+    },
+    Key {
+        name: "decisions.traced_percent",
+        default: "100",
+        help: "how many of a hundred conversations are among them, from 1 to 100",
     },
     Key { name: "log.format", default: "auto", help: "auto, pretty or json" },
     Key {
@@ -224,6 +238,8 @@ impl Raw {
         let queue_wait = self.parse("limits.queue_wait", span);
         let burst_wait = self.parse("limits.burst_wait", span);
         let keep_settlements = self.parse("limits.keep_settlements", keep);
+        let kept = self.parse("decisions.traced", |text| number(text, 0, MAX_TRACED));
+        let percent = self.parse("decisions.traced_percent", |text| number(text, 1, 100));
         let log_format = self.parse("log.format", format);
         let log_filter = self.parse("log.filter", filter);
         let shutdown_grace = self.parse("shutdown.grace", span);
@@ -243,6 +259,7 @@ impl Raw {
                 queue_wait: queue_wait?,
                 keep_settlements: keep_settlements?,
                 burst_wait: burst_wait?,
+                trace: TraceOptions { kept: kept?, percent: u8::try_from(percent?).ok()? },
                 log_format: log_format?,
                 log_filter: log_filter?,
                 shutdown_grace: shutdown_grace?,
@@ -258,6 +275,11 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| format!("`{text}` is no port; write a number from 0 to 65535"))
+}
+
+fn number(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("`{text}` is no number from {least} to {most}"))
 }
 
 fn folder(text: &str, home: Option<&Path>) -> Result<PathBuf, String> {

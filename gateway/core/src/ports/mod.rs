@@ -5,6 +5,7 @@ mod observer;
 mod shared_file;
 pub mod storage;
 mod upstream;
+mod workbench;
 
 pub use observer::{Ended, Observer, RankingSeen};
 pub use shared_file::{Replaced, SharedFiles};
@@ -18,6 +19,7 @@ pub use upstream::{
     ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest,
     UpstreamResponse, Way,
 };
+pub use workbench::{CheckOutcome, Checked, Mistake, PolicyText, TextOrigin, Workbench};
 
 use futures_util::future::BoxFuture;
 use gateway_domain::{AccountId, Timestamp};

@@ -10,8 +10,8 @@ use gateway_domain::{AccountId, Failure, FailureKind, ModelName, Timestamp};
 use gateway_protocol::models::Catalogue;
 use gateway_protocol::responses::CallerKind;
 use gateway_scheduler::{
-    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, RankDecision,
-    RankInput, RankingPolicy, Rejection, Roster, Surface, Verdict, Way, validate,
+    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, Rejection, Roster,
+    Surface, Verdict, Way,
 };
 use tokio::time::Instant;
 
@@ -19,6 +19,7 @@ use super::decode::Decoded;
 use super::settle::Settlement;
 use crate::Gateway;
 use crate::decisions::Ranking;
+use crate::ranking::{Decided, decide};
 use crate::waiting::NoPlace;
 
 /// How often the question is asked again when every place was taken between the answer and the taking.
@@ -160,8 +161,12 @@ fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Question 
     let input = asked.input.clone();
     let policy = gateway.policy();
     let begun = Instant::now();
-    let (decision, fallback) = ask(&*policy, &*gateway.builtin, &roster, &input);
-    let ranking = Ranking {
+    let Decided { decision, fallback, error } = decide(&*policy, &*gateway.builtin, &roster, &input);
+    if let Some(error) = error {
+        let version = policy.version();
+        tracing::warn!(policy = version.id(), policy.digest = version.digest, %error, "policy gave no ranking; the built-in decides");
+    }
+    let ranking = Arc::new(Ranking {
         policy: policy.version().clone(),
         fallback,
         input,
@@ -170,13 +175,14 @@ fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Question 
         scope: decoded.caller.scope().cloned(),
         decision,
         took: begun.elapsed(),
-    };
+    });
+    gateway.trace.keep(&ranking);
     gateway.observer.ranked(crate::ports::RankingSeen {
         language: ranking.policy.language.label(),
         fallback: ranking.fallback,
         took: ranking.took,
     });
-    Question { asked, ranking: Arc::new(ranking) }
+    Question { asked, ranking }
 }
 
 fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Asked, Arc<Roster>, ClosedWays) {
@@ -215,31 +221,6 @@ fn providers(catalogue: &Catalogue, model: &ModelName) -> BTreeSet<String> {
     }
     let listed = catalogue.listed().iter().filter(|listed| listed.id == model.as_str());
     listed.map(|listed| listed.owner.to_owned()).collect()
-}
-
-fn ask(
-    policy: &dyn RankingPolicy,
-    builtin: &dyn RankingPolicy,
-    roster: &Arc<Roster>,
-    input: &Arc<RankInput>,
-) -> (RankDecision, Option<&'static str>) {
-    let answer = policy.rank(roster, input).and_then(|decision| validate(input, decision));
-    let fallback = match answer {
-        Ok(decision) if decision.action != Action::Delegate => return (decision, None),
-        Ok(_) => "delegated",
-        Err(error) => {
-            let version = policy.version();
-            tracing::warn!(policy = version.id(), policy.digest = version.digest, %error, "policy gave no ranking; the built-in decides");
-            error.label()
-        }
-    };
-    let decision = builtin.rank(roster, input).and_then(|decision| validate(input, decision));
-    let decision = decision.unwrap_or_else(|error| RankDecision {
-        action: Action::Delegate,
-        scores: Vec::new(),
-        reason: error.to_string(),
-    });
-    (decision, Some(fallback))
 }
 
 /// Takes a place on the first account of the order that still has one.

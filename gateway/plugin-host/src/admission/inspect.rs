@@ -95,6 +95,29 @@ pub(super) fn imports(
     if refused.is_empty() { Ok(()) } else { Err(format!("it imports {}", refused.join("; "))) }
 }
 
+/// What can be seen of a component without running it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// SHA-256 of all of it.
+    pub digest: String,
+    /// What it imports, by name.
+    pub imports: Vec<String>,
+    /// What it exports, by name.
+    pub exports: Vec<String>,
+}
+
+impl Outside {
+    /// Reads a component.
+    ///
+    /// # Errors
+    /// It is none, or is broken.
+    pub fn of(bytes: &[u8]) -> Result<Self, String> {
+        parse(bytes)?;
+        let Names { imports, exports } = names(bytes)?;
+        Ok(Self { digest: crate::digest::full(bytes), imports, exports })
+    }
+}
+
 /// `scheduling` and `0.1.0` of `switchyard:plugin/scheduling@0.1.0`.
 fn ours(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix(PACKAGE)?.split_once('@')

@@ -12,6 +12,7 @@ pub(crate) mod operations;
 pub(crate) mod overview;
 pub(crate) mod policies;
 pub(crate) mod proxies;
+pub(crate) mod replay;
 pub(crate) mod session;
 pub(crate) mod sign_in;
 mod view;

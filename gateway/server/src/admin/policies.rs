@@ -1,12 +1,14 @@
-//! Policies: which there are, and which decides.
+//! Policies: which there are, which decides, their texts and earlier versions, and whether another text would do.
 
 use axum::Json;
-use axum::extract::State;
-use gateway_api::{PolicyChoice, PolicyView};
+use axum::extract::{Path, State};
+use gateway_api::{CheckStepView, PolicyChecked, PolicyChoice, PolicyDetail, PolicyDraft, PolicyView};
 use gateway_core::POLICY_SETTING;
+use gateway_core::ports::{CheckOutcome, Checked};
 use gateway_domain::Secret;
 
 use super::error::{Body, Refusal};
+use super::replay::on_a_thread;
 use super::view;
 use crate::AppState;
 
@@ -30,4 +32,94 @@ pub(crate) async fn choose(
         state.gateway.choose_policy(&choice.id).map_err(|error| Refusal::field("id", error.to_string()))?;
     tracing::info!(policy = choice.id, "policy switched");
     Ok(Json(view::policy(policy.version(), &choice.id)))
+}
+
+/// `GET /policies/{id}`: with its text and its earlier versions.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<PolicyDetail>, Refusal> {
+    let policy =
+        state.gateway.policies().find(&id).map_err(|error| Refusal::not_found(error.to_string()))?;
+    let active = state.gateway.policy().version().id();
+    let workbench = state.workbench.clone();
+    let (text, history) = on_a_thread(move || (workbench.source(&id), workbench.history(&id))).await?;
+    Ok(Json(PolicyDetail {
+        policy: view::policy(policy.version(), &active),
+        origin: text.as_ref().map(|text| text.origin.label().to_owned()),
+        source: text.map(|text| text.source),
+        history: history.into_iter().map(|version| version.digest).collect(),
+    }))
+}
+
+/// `POST /policies/{id}/rollback`: the version before serves from the next ranking on.
+pub(crate) async fn roll_back(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<PolicyView>, Refusal> {
+    state.gateway.policies().find(&id).map_err(|error| Refusal::not_found(error.to_string()))?;
+    let workbench = state.workbench.clone();
+    let version = on_a_thread(move || workbench.roll_back(&id)).await?.map_err(Refusal::conflict)?;
+    tracing::info!(policy = version.id(), policy.digest = version.digest, "policy went one version back");
+    Ok(Json(view::policy(&version, &state.gateway.policy().version().id())))
+}
+
+/// `POST /policies/check`: a text that was not saved.
+pub(crate) async fn check(
+    State(state): State<AppState>,
+    Body(draft): Body<PolicyDraft>,
+) -> Result<Json<PolicyChecked>, Refusal> {
+    check_name(&draft.name)?;
+    let workbench = state.workbench.clone();
+    let found =
+        on_a_thread(move || checked(&workbench.check(&draft.name, &draft.source), &draft.source)).await?;
+    Ok(Json(found))
+}
+
+/// Its cases are looked for in a folder of this name, so it must be a name and no path.
+pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if (1..=64).contains(&name.len()) && name.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(Refusal::field("name", "a policy's name has letters, digits, dash and underscore, 64 at most"))
+}
+
+pub(super) fn checked(found: &Checked, source: &str) -> PolicyChecked {
+    PolicyChecked {
+        passed: found.passed(),
+        digest: found.digest.clone(),
+        steps: found.steps.iter().map(|(name, outcome)| step(name, outcome, source)).collect(),
+    }
+}
+
+fn step(name: &str, outcome: &CheckOutcome, source: &str) -> CheckStepView {
+    let bare = |outcome: &str, message: Option<String>| CheckStepView {
+        step: name.to_owned(),
+        outcome: outcome.to_owned(),
+        message,
+        kind: None,
+        line: None,
+        column: None,
+        module: None,
+        source_line: None,
+    };
+    match outcome {
+        CheckOutcome::Passed => bare("passed", None),
+        CheckOutcome::Skipped(why) => bare("skipped", Some((*why).to_owned())),
+        CheckOutcome::Failed(mistake) => {
+            let number = |place: Option<usize>| place.and_then(|place| u32::try_from(place).ok());
+            let own_line = mistake.line.filter(|_| mistake.module.is_none());
+            CheckStepView {
+                kind: Some(mistake.kind.to_owned()),
+                line: number(mistake.line),
+                column: number(mistake.column),
+                module: mistake.module.clone(),
+                source_line: own_line
+                    .and_then(|line| source.lines().nth(line.checked_sub(1)?))
+                    .map(str::to_owned),
+                ..bare("failed", Some(mistake.message.clone()))
+            }
+        }
+    }
 }
