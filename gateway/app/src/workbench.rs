@@ -84,7 +84,8 @@ impl Workbench for ScriptBench {
     fn roll_back(&self, id: &str) -> Result<PolicyVersion, String> {
         let live = self.live.get().and_then(|(watch, gateway)| Some((watch.upgrade()?, gateway.upgrade()?)));
         let (watch, gateway) = live.ok_or("no gateway runs, so nothing serves that could go back")?;
-        let name = script(id).ok_or_else(|| format!("`{id}` is no script; only scripts keep earlier versions"))?;
+        let name =
+            script(id).ok_or_else(|| format!("`{id}` is no script; only scripts keep earlier versions"))?;
         match watch.with(|folder| folder.rollback(name)).map_err(|error| error.to_string())? {
             Change::Loaded { policy, .. } => {
                 let policy: Arc<dyn RankingPolicy> = policy;

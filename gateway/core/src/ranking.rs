@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use gateway_scheduler::{
-    Action, PolicyError, RankDecision, RankInput, RankingPolicy, Roster, validate,
-};
+use gateway_scheduler::{Action, PolicyError, RankDecision, RankInput, RankingPolicy, Roster, validate};
 
 /// What [`Decided::fallback`] says of a policy without an opinion.
 pub const DELEGATED: &str = "delegated";

@@ -13,8 +13,8 @@ use gateway_scheduler::{PolicyError, PolicyLanguage, PolicyVersion};
 use wasmtime::component::Component;
 
 pub use describe::PluginMetadata;
-pub use inspect::Outside;
 pub(crate) use describe::fits_schema;
+pub use inspect::Outside;
 
 use crate::breaker::Breaker;
 use crate::exports::Indices;

@@ -61,7 +61,14 @@ pub struct ScriptError {
 
 impl ScriptError {
     pub(crate) fn new(policy: &str, kind: ScriptErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, policy: policy.to_owned(), message: message.into(), line: None, column: None, module: None }
+        Self {
+            kind,
+            policy: policy.to_owned(),
+            message: message.into(),
+            line: None,
+            column: None,
+            module: None,
+        }
     }
 
     pub(crate) fn from_run(policy: &str, error: EvalAltResult) -> Self {

@@ -193,9 +193,7 @@ fn token(rest: &str) -> Option<(Kind, usize)> {
     match first {
         '"' | '`' => text(rest, first).map(|length| (Kind::Text, length)),
         '\'' => Some(character(rest).map_or((Kind::Sign(first), 1), |length| (Kind::Text, length))),
-        _ if is_word(first) => {
-            Some((Kind::Word, rest.find(|c: char| !is_word(c)).unwrap_or(rest.len())))
-        }
+        _ if is_word(first) => Some((Kind::Word, rest.find(|c: char| !is_word(c)).unwrap_or(rest.len()))),
         other => Some((Kind::Sign(other), other.len_utf8())),
     }
 }

@@ -54,13 +54,17 @@ fn component(file: &Path) -> anyhow::Result<Arc<dyn RankingPolicy>> {
     let (name, bytes) = (stem(file), read(file)?);
     // Its manifest may ask for less time than this machine needs now; its configuration counts.
     let manifest = std::fs::read_to_string(file.with_extension("toml")).ok();
-    let manifest = manifest.as_deref().map(Manifest::parse).transpose().context("read the manifest beside it")?;
+    let manifest =
+        manifest.as_deref().map(Manifest::parse).transpose().context("read the manifest beside it")?;
     let config = manifest.and_then(|manifest| manifest.config_json).unwrap_or_default();
     let host = PluginHost::new()?.with_limits(Limits::default().with_deadline(PATIENCE));
-    let package = Package { vouching: Vouching::Operator, config_json: &config, ..Package::found(&name, &bytes) };
+    let package =
+        Package { vouching: Vouching::Operator, config_json: &config, ..Package::found(&name, &bytes) };
     let plugin = host.admit(package)?;
     if !plugin.has(Hook::Schedule) {
-        return Err(WrongUse(format!("`{}` ranks no accounts: it has no hook `schedule`", file.display())).into());
+        return Err(
+            WrongUse(format!("`{}` ranks no accounts: it has no hook `schedule`", file.display())).into()
+        );
     }
     Ok(Arc::new(plugin))
 }
@@ -68,7 +72,9 @@ fn component(file: &Path) -> anyhow::Result<Arc<dyn RankingPolicy>> {
 /// A file within its limit.
 pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let data = std::fs::metadata(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => anyhow::Error::from(NotFound(format!("there is no file {}", file.display()))),
+        std::io::ErrorKind::NotFound => {
+            anyhow::Error::from(NotFound(format!("there is no file {}", file.display())))
+        }
         _ => anyhow::Error::from(error).context(format!("cannot read {}", file.display())),
     })?;
     if data.len() > MAX_FILE_BYTES {

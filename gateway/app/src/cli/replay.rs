@@ -80,7 +80,11 @@ pub(super) async fn run(call: &Call, args: &ReplayArgs) -> anyhow::Result<()> {
     if report.is_faithful() {
         return Ok(());
     }
-    bail!("{} of {} decisions of this very policy came out differently", report.own - report.reproduced, report.own)
+    bail!(
+        "{} of {} decisions of this very policy came out differently",
+        report.own - report.reproduced,
+        report.own
+    )
 }
 
 async fn export(call: &Call, args: &ReplayArgs, file: &Path) -> anyhow::Result<()> {
@@ -91,7 +95,8 @@ async fn export(call: &Call, args: &ReplayArgs, file: &Path) -> anyhow::Result<(
     }
     // Who talked to whom is nobody else's business.
     private_file::replace_private(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    let decisions = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{\"decision\"")).count();
+    let decisions =
+        text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{\"decision\"")).count();
     tell(&format!("wrote {decisions} decisions to {}", file.display()));
     Ok(())
 }
@@ -107,7 +112,9 @@ async fn from_gateway(call: &Call, limit: Option<usize>) -> anyhow::Result<bytes
 /// Reads a trace file.
 pub(super) fn read_trace(file: &Path) -> anyhow::Result<Vec<Arc<Ranking>>> {
     let opened = File::open(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => anyhow::Error::from(NotFound(format!("there is no file {}", file.display()))),
+        std::io::ErrorKind::NotFound => {
+            anyhow::Error::from(NotFound(format!("there is no file {}", file.display())))
+        }
         _ => anyhow::Error::from(error).context(format!("cannot read {}", file.display())),
     })?;
     trace::read(BufReader::new(opened)).with_context(|| format!("cannot replay {}", file.display()))
@@ -122,7 +129,9 @@ fn in_words(view: &ReplayView) -> String {
         format!("{} ({}) decided {} requests again", plain(&view.policy), view.digest, view.decisions),
         match view.own {
             0 => "none of them was its own decision, so there is nothing to reproduce".to_owned(),
-            own if own == view.reproduced => format!("reproduced bit for bit: all {own} of its own decisions"),
+            own if own == view.reproduced => {
+                format!("reproduced bit for bit: all {own} of its own decisions")
+            }
             own => format!("NOT reproduced: {} of its own decisions", of(own - view.reproduced, own)),
         },
     ];
@@ -161,7 +170,9 @@ fn sides(view: &ReplayView) -> Vec<Vec<String>> {
         vec![name.to_owned(), tell(&view.now), tell(&view.then)]
     };
     let mut rows = vec![
-        row("", &|side| if std::ptr::eq(side, &view.now) { view.policy.clone() } else { view.against.clone() }),
+        row("", &|side| {
+            if std::ptr::eq(side, &view.now) { view.policy.clone() } else { view.against.clone() }
+        }),
         row("conversations moved", &|side| format!("{} of {}", side.moved_sessions, view.sessions)),
         row("moves", &|side| side.moves.to_string()),
         row("prompt caches lost", &|side| format!("{:.2}", side.caches_lost)),
@@ -169,7 +180,8 @@ fn sides(view: &ReplayView) -> Vec<Vec<String>> {
         row("built-in decided", &|side| side.fallbacks.to_string()),
         row("failed", &|side| side.failures.to_string()),
     ];
-    let mut names: Vec<&String> = view.now.accounts.iter().chain(&view.then.accounts).map(|(name, _)| name).collect();
+    let mut names: Vec<&String> =
+        view.now.accounts.iter().chain(&view.then.accounts).map(|(name, _)| name).collect();
     names.sort();
     names.dedup();
     let count = |side: &ReplaySideView, name: &str| {

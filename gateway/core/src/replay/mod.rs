@@ -192,13 +192,7 @@ impl Run {
             not_reproduced: Vec::new(),
             differences: Vec::new(),
         };
-        Self {
-            report,
-            now: Side::default(),
-            then: Side::default(),
-            took: Vec::new(),
-            recorded: Vec::new(),
-        }
+        Self { report, now: Side::default(), then: Side::default(), took: Vec::new(), recorded: Vec::new() }
     }
 
     fn note(

@@ -14,8 +14,11 @@ struct Odd {
 
 impl Odd {
     fn new(digest: &str, answer: fn(&RankInput) -> Result<Action, PolicyError>) -> Self {
-        let version =
-            PolicyVersion { name: "odd".to_owned(), language: PolicyLanguage::Rhai, digest: digest.to_owned() };
+        let version = PolicyVersion {
+            name: "odd".to_owned(),
+            language: PolicyLanguage::Rhai,
+            digest: digest.to_owned(),
+        };
         Self { version, answer }
     }
 }
@@ -32,7 +35,8 @@ impl RankingPolicy for Odd {
 }
 
 fn usable(input: &RankInput) -> Vec<AccountRef> {
-    let free = input.candidates.iter().filter(|one| one.health.is_usable() && one.in_flight < one.max_concurrency);
+    let free =
+        input.candidates.iter().filter(|one| one.health.is_usable() && one.in_flight < one.max_concurrency);
     free.map(|one| one.account).filter(|account| !input.tried.contains(account)).collect()
 }
 

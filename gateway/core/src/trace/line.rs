@@ -70,7 +70,9 @@ pub enum TraceError {
     #[error("it holds more than {MAX_TRACED} decisions or {} MiB; export a shorter one", MAX_TRACE_BYTES / 1024 / 1024)]
     TooLarge,
     /// It holds nothing to decide.
-    #[error("it holds no decision; export one with `switchyard replay --export FILE` while the gateway serves")]
+    #[error(
+        "it holds no decision; export one with `switchyard replay --export FILE` while the gateway serves"
+    )]
     Empty,
     /// It cannot be written: a number of it is none of JSON's.
     #[error("it cannot be written: {0}")]
@@ -90,7 +92,9 @@ impl Serialize for Exact {
             return serializer.serialize_str(if self.0 > 0.0 { "inf" } else { "-inf" });
         }
         // The shortest text that is this number, and no other.
-        RawValue::from_string(format!("{:?}", self.0)).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        RawValue::from_string(format!("{:?}", self.0))
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
     }
 }
 
@@ -486,7 +490,8 @@ impl Reader {
 
     fn ranking(&mut self, line: DecisionLine<'_>) -> Result<Ranking, String> {
         let roster = self.rosters.get(&line.generation).cloned();
-        let roster = roster.ok_or_else(|| format!("it uses roster {}, which was not told", line.generation))?;
+        let roster =
+            roster.ok_or_else(|| format!("it uses roster {}, which was not told", line.generation))?;
         let known = |account: &u32| roster.accounts.iter().any(|profile| profile.account.0 == *account);
         if let Some(stranger) = line.candidates.iter().map(|row| row.0).find(|account| !known(account)) {
             return Err(format!("it names account {stranger}, which is not in its roster"));

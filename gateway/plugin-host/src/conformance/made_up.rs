@@ -16,7 +16,8 @@ use super::body_for;
 type Question = (Arc<Roster>, Arc<RankInput>);
 
 /// Words of every script, of no width, of both directions, and at the edge of what a text may hold.
-const STRANGE: &str = "Grüße \u{202e}txet\u{202c} 你好 \u{1f469}\u{200d}\u{1f4bb} \u{feff}\u{0} \u{7f} e\u{301} \u{10ffff}";
+const STRANGE: &str =
+    "Grüße \u{202e}txet\u{202c} 你好 \u{1f469}\u{200d}\u{1f4bb} \u{feff}\u{0} \u{7f} e\u{301} \u{10ffff}";
 
 /// What a scheduler is asked, by what it is about.
 pub(super) fn questions() -> Result<Vec<(&'static str, Vec<Question>)>, IdError> {
@@ -30,8 +31,14 @@ pub(super) fn questions() -> Result<Vec<(&'static str, Vec<Question>)>, IdError>
         ("nobody to choose from", of(&[0])),
         ("pools of every size", ordinary),
         ("the largest pool", of(&[MAX_CANDIDATES])),
-        ("numbers at their edges", edges.into_iter().zip(0..).map(|(one, nth)| at_the_edge(one, nth)).collect()),
-        ("everybody blocked, full or tried", harsh.into_iter().zip(0..).map(|(one, nth)| harshly(one, nth)).collect()),
+        (
+            "numbers at their edges",
+            edges.into_iter().zip(0..).map(|(one, nth)| at_the_edge(one, nth)).collect(),
+        ),
+        (
+            "everybody blocked, full or tried",
+            harsh.into_iter().zip(0..).map(|(one, nth)| harshly(one, nth)).collect(),
+        ),
         ("long and strange names", of(&[4]).into_iter().map(|one| strangely(one, &long)).collect()),
     ])
 }
@@ -114,7 +121,8 @@ pub(super) fn many() -> Result<Vec<Question>, IdError> {
     let mut corpus = Corpus::new(31)?;
     // One roster: with another one each time, this would measure telling rosters.
     let (roster, input) = corpus.question(12);
-    let asked = |seed| changed((roster.clone(), input.clone()), |input| (input.seed, input.seq) = (seed, seed));
+    let asked =
+        |seed| changed((roster.clone(), input.clone()), |input| (input.seed, input.seq) = (seed, seed));
     Ok((0..8_u64).map(asked).collect())
 }
 
@@ -181,7 +189,8 @@ pub(super) struct Prompt {
 
 impl Prompt {
     pub(super) fn new(texts: Vec<(Role, String)>) -> Self {
-        let message = |(role, text): &(Role, String)| serde_json::json!({ "role": role.label(), "content": text });
+        let message =
+            |(role, text): &(Role, String)| serde_json::json!({ "role": role.label(), "content": text });
         let input: Vec<_> = texts.iter().map(message).collect();
         let raw = serde_json::json!({ "model": "gpt-5", "input": input }).to_string().into_bytes();
         Self { texts, raw }
@@ -239,7 +248,8 @@ fn role(n: usize) -> Role {
 
 /// What looks like words, numbers and addresses, without a pattern that repeats early.
 pub(super) fn mixed(bytes: usize) -> String {
-    let words = ["order", "4111", "me@example.com", "+1-202", "token", "a1b2", "10.0.0.1", "Straße", "und", "=="];
+    let words =
+        ["order", "4111", "me@example.com", "+1-202", "token", "a1b2", "10.0.0.1", "Straße", "und", "=="];
     let mut state = 17_usize;
     let mut text = String::with_capacity(bytes + 16);
     while text.len() < bytes {
@@ -252,7 +262,10 @@ pub(super) fn mixed(bytes: usize) -> String {
 
 /// Two prompts that a filter may want to remember, and must not.
 pub(super) fn secrets() -> [Prompt; 2] {
-    [Prompt::of_user("write to one@example.com"), Prompt::of_user("write to other@example.com and call +1 202 555 0100")]
+    [
+        Prompt::of_user("write to one@example.com"),
+        Prompt::of_user("write to other@example.com and call +1 202 555 0100"),
+    ]
 }
 
 /// An event with a text of its own.

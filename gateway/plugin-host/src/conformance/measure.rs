@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use gateway_core::hooks::{PromptFilter as _, Role, StreamEvent, UsageObserver as _, ModelMapper as _, ResponseFilter as _};
-use gateway_scheduler::RankingPolicy as _;
+use gateway_core::hooks::{HookError, Role, StreamEvent};
 use gateway_scheduler::corpus::Corpus;
 
 use super::made_up::{self, Prompt};
+use crate::guest::Guest;
+use crate::limits::SETUP_TIME;
 use crate::manifest::Hook;
 use crate::plugin::Plugin;
 
@@ -38,7 +39,8 @@ pub struct HookTiming {
     pub p99: Duration,
 }
 
-/// Measures every hook the plugin wants to be called for, as requests call it: pool, breaker and checks included.
+/// Measures every hook the plugin wants to be called for: taking an instance, copying both ways, the call and the checks of
+/// its answer. A call may take longer than in service, or a busy machine could measure nothing.
 ///
 /// # Errors
 /// A call failed; the text says how.
@@ -61,7 +63,9 @@ fn rank(plugin: &Plugin, timings: &mut Vec<HookTiming>) -> Result<(), String> {
     for candidates in CANDIDATES {
         // One roster: telling a new one is no part of a ranking.
         let (roster, input) = corpus.question(candidates);
-        let timing = time(Hook::Schedule, format!("{candidates} candidates"), || plugin.rank(&roster, &input));
+        let timing = time(plugin, Hook::Schedule, format!("{candidates} candidates"), |guest| {
+            guest.rank(SETUP_TIME, &roster, &input)
+        });
         timings.push(timing?);
     }
     Ok(())
@@ -69,7 +73,9 @@ fn rank(plugin: &Plugin, timings: &mut Vec<HookTiming>) -> Result<(), String> {
 
 fn map(plugin: &Plugin, timings: &mut Vec<HookTiming>) -> Result<(), String> {
     let context = made_up::context("gpt-5").map_err(|error| error.to_string())?;
-    timings.push(time(Hook::MapModel, "one model".to_owned(), || plugin.resolve(&context))?);
+    let timing =
+        time(plugin, Hook::MapModel, "one model".to_owned(), |guest| guest.resolve(SETUP_TIME, &context));
+    timings.push(timing?);
     Ok(())
 }
 
@@ -78,7 +84,9 @@ fn prompts(plugin: &Plugin, timings: &mut Vec<HookTiming>) -> Result<(), String>
     for bytes in PROMPTS {
         let prompt = Prompt::new(vec![(Role::User, made_up::mixed(bytes))]);
         let timing = prompt.shown(plugin.metadata().request_view, |body| {
-            time(Hook::FilterRequest, format!("{} KiB", bytes / 1024), || plugin.filter_request(&context, body))
+            time(plugin, Hook::FilterRequest, format!("{} KiB", bytes / 1024), |guest| {
+                guest.filter_request(SETUP_TIME, &context, body)
+            })
         });
         timings.push(timing?);
     }
@@ -90,10 +98,12 @@ fn streams(plugin: &Plugin, timings: &mut Vec<HookTiming>) -> Result<(), String>
     let interest = plugin.metadata().streams;
     for events in BATCHES {
         let event = StreamEvent::Text(made_up::delta("some words of an answer "));
-        let batch: Vec<_> = std::iter::repeat_n(event, events).filter(|event| interest.covers(event)).collect();
+        let batch: Vec<_> =
+            std::iter::repeat_n(event, events).filter(|event| interest.covers(event)).collect();
         let size = if batch.is_empty() { "no event it wants".to_owned() } else { format!("{events} events") };
-        let timing =
-            time(Hook::FilterResponse, size, || plugin.filter_events(&context, &[], &batch, false));
+        let timing = time(plugin, Hook::FilterResponse, size, |guest| {
+            guest.filter_events(SETUP_TIME, &context, &[], &batch, false)
+        });
         timings.push(timing?);
     }
     Ok(())
@@ -102,18 +112,22 @@ fn streams(plugin: &Plugin, timings: &mut Vec<HookTiming>) -> Result<(), String>
 fn usage(plugin: &Plugin, timings: &mut Vec<HookTiming>) -> Result<(), String> {
     for records in BATCHES {
         let batch = made_up::usage(records).map_err(|error| error.to_string())?;
-        timings.push(time(Hook::ObserveUsage, format!("{records} records"), || plugin.on_usage(&batch))?);
+        let size = format!("{records} records");
+        let timing = time(plugin, Hook::ObserveUsage, size, |guest| guest.on_usage(SETUP_TIME, &batch));
+        timings.push(timing?);
     }
     Ok(())
 }
 
-fn time<R, E: std::fmt::Display>(
+fn time<R>(
+    plugin: &Plugin,
     hook: Hook,
     size: String,
-    call: impl Fn() -> Result<R, E>,
+    ask: impl Fn(&mut Guest) -> Result<R, HookError>,
 ) -> Result<HookTiming, String> {
+    let call = || plugin.pool.with(&ask);
     // Brings up an instance and warms it.
-    let asked = |answer: Result<R, E>| {
+    let asked = |answer: Result<R, HookError>| {
         answer.map(drop).map_err(|error| format!("{} with {size}: it {error}", hook.label()))
     };
     for _ in 0..3 {

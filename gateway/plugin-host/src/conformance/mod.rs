@@ -189,7 +189,9 @@ impl Kit<'_> {
             let mut calls = Calls { plugin: self.plugin, limit, slowest: Duration::ZERO };
             let problem = contexts.iter().take(2).find_map(|context| {
                 prompt
-                    .shown(view, |body| calls.call(|guest, budget| guest.filter_request(budget, context, body)))
+                    .shown(view, |body| {
+                        calls.call(|guest, budget| guest.filter_request(budget, context, body))
+                    })
                     .err()
             });
             let (hook, slowest) = (Hook::FilterRequest, calls.slowest);
@@ -200,7 +202,9 @@ impl Kit<'_> {
         self.probe(Hook::FilterRequest, "two tenants in turn, then the first again", limit, |calls| {
             let [one, other] = made_up::secrets();
             let mut ask = |prompt: &made_up::Prompt| {
-                prompt.shown(view, |body| calls.call(|guest, budget| guest.filter_request(budget, &context, body)))
+                prompt.shown(view, |body| {
+                    calls.call(|guest, budget| guest.filter_request(budget, &context, body))
+                })
             };
             let first = ask(&one)?;
             ask(&other)?;

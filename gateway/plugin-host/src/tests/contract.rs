@@ -141,11 +141,13 @@ fn written(resolve: &Resolve, of: &Type) -> String {
     let w = |of: &Type| written(resolve, of);
     match &resolve.types[*id].kind {
         TypeDefKind::Record(record) => {
-            let fields: Vec<_> = record.fields.iter().map(|one| format!("{}: {}", one.name, w(&one.ty))).collect();
+            let fields: Vec<_> =
+                record.fields.iter().map(|one| format!("{}: {}", one.name, w(&one.ty))).collect();
             format!("record{{{}}}", fields.join(", "))
         }
         TypeDefKind::Variant(variant) => {
-            let case = |one: &wit_parser::Case| format!("{}({})", one.name, optional(resolve, one.ty.as_ref()));
+            let case =
+                |one: &wit_parser::Case| format!("{}({})", one.name, optional(resolve, one.ty.as_ref()));
             let cases: Vec<_> = variant.cases.iter().map(case).collect();
             format!("variant{{{}}}", cases.join(", "))
         }
@@ -165,7 +167,11 @@ fn written(resolve: &Resolve, of: &Type) -> String {
         TypeDefKind::FixedLengthList(of, length) => format!("list<{}, {length}>", w(of)),
         TypeDefKind::Map(key, value) => format!("map<{}, {}>", w(key), w(value)),
         TypeDefKind::Result(result) => {
-            format!("result<{}, {}>", optional(resolve, result.ok.as_ref()), optional(resolve, result.err.as_ref()))
+            format!(
+                "result<{}, {}>",
+                optional(resolve, result.ok.as_ref()),
+                optional(resolve, result.err.as_ref())
+            )
         }
         TypeDefKind::Future(of) => format!("future<{}>", optional(resolve, of.as_ref())),
         TypeDefKind::Stream(of) => format!("stream<{}>", optional(resolve, of.as_ref())),
@@ -181,7 +187,11 @@ fn written(resolve: &Resolve, of: &Type) -> String {
 fn what_was_released_stays_as_it_was() {
     for (minor, frozen) in RELEASED {
         let texts = texts(&wit().join(format!("v{minor}")));
-        assert_eq!(&digest(&texts), frozen, "wit/v{minor} is frozen; a change belongs into wit/ and a new minor");
+        assert_eq!(
+            &digest(&texts),
+            frozen,
+            "wit/v{minor} is frozen; a change belongs into wit/ and a new minor"
+        );
         let contract = Contract::of(&texts).unwrap();
         assert!(contract.version.starts_with(&format!("{minor}.")), "{}", contract.version);
         assert!(contract.promises.len() > 60, "{} promises", contract.promises.len());
@@ -230,7 +240,12 @@ fn breaks_are_found_and_additions_are_not_breaks() {
             "func forget is new, but plugins implement",
         ),
         ("host.wit", "  add: func(name: string, value: f64);", "", "func add is gone"),
-        ("host.wit", "add: func(name: string, value: f64);", "add: func(name: string, value: f32);", "func add was"),
+        (
+            "host.wit",
+            "add: func(name: string, value: f64);",
+            "add: func(name: string, value: f32);",
+            "func add was",
+        ),
         ("worlds.wit", "  import secrets;", "", "import secrets is gone"),
         ("lifecycle.wit", "    observe-usage,\n", "", "type hooks was"),
     ] {
@@ -240,7 +255,11 @@ fn breaks_are_found_and_additions_are_not_breaks() {
     for (file, from, to) in [
         ("types.wit", "/// A wire protocol.", "/// How one speaks."),
         ("host.wit", "add: func(", "observe: func(name: string, value: f64);\n  add: func("),
-        ("worlds.wit", "world observer {", "interface more { ask: func() -> u32; }\n\nworld observer {\n  import more;"),
+        (
+            "worlds.wit",
+            "world observer {",
+            "interface more { ask: func() -> u32; }\n\nworld observer {\n  import more;",
+        ),
     ] {
         let broken = released.broken_by(&changed(file, from, to));
         assert!(broken.is_empty(), "{to}: {broken:#?}");

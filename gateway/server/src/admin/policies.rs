@@ -39,8 +39,7 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<PolicyDetail>, Refusal> {
-    let policy =
-        state.gateway.policies().find(&id).map_err(|error| Refusal::not_found(error.to_string()))?;
+    let policy = state.gateway.policies().find(&id).map_err(|error| Refusal::not_found(error.to_string()))?;
     let active = state.gateway.policy().version().id();
     let workbench = state.workbench.clone();
     let (text, history) = on_a_thread(move || (workbench.source(&id), workbench.history(&id))).await?;

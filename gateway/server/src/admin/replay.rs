@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use gateway_api::{DryRun, DryRunView, ReplayDifferenceView, ReplaySideView, ReplayView};
 use gateway_core::decisions::Ranking;
 use gateway_core::replay::{Difference, ReplayOptions, ReplayReport, SideReport, replay};

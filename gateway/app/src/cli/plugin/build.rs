@@ -12,13 +12,16 @@ use super::toolchain::{TARGET, Toolchain};
 
 /// What `plugin build` takes.
 #[derive(Debug, Args)]
-pub(super) struct BuildArgs {
+pub(in crate::cli) struct BuildArgs {
     /// The project's folder
     #[arg(value_name = "FOLDER", default_value = ".")]
     folder: PathBuf,
     /// Where to put the component and its manifest [default: the project's folder]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Where cargo works; several projects may share one [default: target/plugin in the project's folder]
+    #[arg(long, value_name = "FOLDER")]
+    target_dir: Option<PathBuf>,
 }
 
 /// Builds a project.
@@ -28,7 +31,8 @@ pub(super) fn run(args: &BuildArgs) -> anyhow::Result<()> {
         format!("cannot read {}; begin with `switchyard plugin new`", manifest_path.display())
     })?;
     let manifest = Manifest::parse(&text).with_context(|| format!("read {}", manifest_path.display()))?;
-    let module = compile(&args.folder, &manifest.name)?;
+    let target = args.target_dir.clone().unwrap_or_else(|| args.folder.join("target/plugin"));
+    let module = compile(&args.folder, &std::path::absolute(&target)?, &manifest.name)?;
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
@@ -43,11 +47,10 @@ pub(super) fn run(args: &BuildArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compile(folder: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
-    // A folder of its own: the compiler may be another one than that of the project's tests.
-    let target = folder.join("target/plugin");
+/// `target` is a folder of its own: the compiler may be another one than that of the project's tests.
+fn compile(folder: &Path, target: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut cargo = Toolchain::find()?.cargo();
-    cargo.current_dir(folder).arg("--target-dir").arg(std::path::absolute(&target)?);
+    cargo.current_dir(folder).arg("--target-dir").arg(target);
     let status = cargo.status().context("cannot start cargo; install Rust from https://rustup.rs")?;
     if !status.success() {
         bail!("cargo could not build it, see above");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use gateway_plugin_host::{
-    AdmissionError, Capability, Grants, Limits, Manifest, Package, Plugin, PluginHost, Probe, Step,
-    Vouching, conformance,
+    AdmissionError, Capability, Grants, Limits, Manifest, Package, Plugin, PluginHost, Probe, Step, Vouching,
+    conformance,
 };
 use serde::Serialize;
 
@@ -49,7 +49,7 @@ struct CheckTold {
 /// Checks a component.
 pub(super) fn run(args: &Checked) -> anyhow::Result<()> {
     let files = Files::read(&args.file)?;
-    let admitted = admit(&files, args)?;
+    let admitted = admit(&files, args, Vouching::Signature)?;
     let steps = steps(&files, admitted.as_ref().err());
     let probes = match &admitted {
         Ok(plugin) => conformance(plugin)?,
@@ -79,7 +79,11 @@ pub(super) fn run(args: &Checked) -> anyhow::Result<()> {
 }
 
 /// Takes a component in as a gateway would that was granted what the flags say.
-pub(super) fn admit(files: &Files, args: &Checked) -> anyhow::Result<Result<Plugin, AdmissionError>> {
+pub(super) fn admit(
+    files: &Files,
+    args: &Checked,
+    vouching: Vouching,
+) -> anyhow::Result<Result<Plugin, AdmissionError>> {
     let host = PluginHost::new()?.with_limits(Limits::default()).trusting(trusted(&args.trust)?);
     let asked = files.manifest.as_deref().and_then(|text| Manifest::parse(text).ok());
     let capabilities = asked.filter(|_| args.grant).map(|manifest| manifest.wants).unwrap_or_default();
@@ -89,7 +93,7 @@ pub(super) fn admit(files: &Files, args: &Checked) -> anyhow::Result<Result<Plug
     let package = Package {
         manifest: files.manifest.as_deref(),
         signature: files.signature.as_deref(),
-        vouching: Vouching::Signature,
+        vouching,
         grants,
         ..Package::found(&files.name, &files.component)
     };

@@ -1,6 +1,6 @@
 //! `switchyard plugin inspect`: what a component is. Runs only its `describe`, under the limits of an unsigned one.
 
-use gateway_plugin_host::{Manifest, Outside, signer_of};
+use gateway_plugin_host::{Manifest, Outside, Vouching, signer_of};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Checked) -> anyhow::Result<()> {
     let files = Files::read(&args.file)?;
     let outside = Outside::of(&files.component)
         .map_err(|why| WrongUse(format!("{} is no plugin: {why}", args.file.display())))?;
-    let admitted = check::admit(&files, args)?;
+    let admitted = check::admit(&files, args, Vouching::Signature)?;
     let told = InspectTold {
         name: files.name.clone(),
         bytes: files.component.len(),

@@ -15,7 +15,7 @@ use super::sdk::project;
   switchyard plugin new my-policy --world scheduler
   switchyard plugin new my-filter --world prompt-filter --in plugins/my-filter
   switchyard plugin build my-filter")]
-pub(super) struct NewArgs {
+pub(in crate::cli) struct NewArgs {
     /// Its name: a-z, 0-9 and dash, beginning with a letter
     #[arg(value_name = "NAME")]
     name: String,
@@ -30,7 +30,10 @@ pub(super) struct NewArgs {
 /// Writes a project.
 pub(super) fn run(args: &NewArgs) -> anyhow::Result<()> {
     if !is_name(&args.name) {
-        let text = format!("`{}` is no name for a plugin; use a-z, 0-9 and dash, 64 at most", args.name.escape_debug());
+        let text = format!(
+            "`{}` is no name for a plugin; use a-z, 0-9 and dash, 64 at most",
+            args.name.escape_debug()
+        );
         return Err(WrongUse(text).into());
     }
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(&args.name));
@@ -44,7 +47,9 @@ pub(super) fn run(args: &NewArgs) -> anyhow::Result<()> {
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let shown = folder.display();
-    tell(&format!("wrote {shown}; the plugin is {shown}/src/lib.rs, build it with: switchyard plugin build {shown}"));
+    tell(&format!(
+        "wrote {shown}; the plugin is {shown}/src/lib.rs, build it with: switchyard plugin build {shown}"
+    ));
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::Files;
 
 /// What `plugin keygen` takes.
 #[derive(Debug, Args)]
-pub(super) struct KeygenArgs {
+pub(in crate::cli) struct KeygenArgs {
     /// Where to keep the private key
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct KeygenArgs {
 
 /// What `plugin sign` takes.
 #[derive(Debug, Args)]
-pub(super) struct SignArgs {
+pub(in crate::cli) struct SignArgs {
     /// The component; its manifest NAME.toml is signed with it, NAME.sig is written
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -50,7 +50,10 @@ pub(super) fn sign(args: &SignArgs) -> anyhow::Result<()> {
     let files = Files::read(&args.file)?;
     let text = String::from_utf8_lossy(&load::read(&args.key)?).trim().to_owned();
     let key = SigningKey::parse(&Secret::new(text)).map_err(|error| {
-        WrongUse(format!("{} is no private key: {error}; make one with `switchyard plugin keygen`", args.key.display()))
+        WrongUse(format!(
+            "{} is no private key: {error}; make one with `switchyard plugin keygen`",
+            args.key.display()
+        ))
     })?;
     let signature = key.sign(&files.component, files.manifest.as_deref().unwrap_or_default());
     let path = args.file.with_extension("sig");

@@ -25,13 +25,18 @@ pub(super) enum Toolchain {
 impl Toolchain {
     /// Finds one that is installed.
     pub(super) fn find() -> anyhow::Result<Self> {
-        if ask_rustc(&["--print", "target-libdir", "--target", TARGET]).is_some_and(|folder| folder.is_dir()) {
+        if ask_rustc(&["--print", "target-libdir", "--target", TARGET]).is_some_and(|folder| folder.is_dir())
+        {
             return Ok(Self::Ready);
         }
         let linker = ask_rustc(&["--print", "sysroot"])
             .map(|sysroot| sysroot.join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld"));
         match linker {
-            Some(linker) if linker.is_file() && Path::new(DEBIAN_SOURCE).is_dir() && Path::new(DEBIAN_RUSTC).is_file() => {
+            Some(linker)
+                if linker.is_file()
+                    && Path::new(DEBIAN_SOURCE).is_dir()
+                    && Path::new(DEBIAN_RUSTC).is_file() =>
+            {
                 Ok(Self::Debian { linker })
             }
             _ => bail!(

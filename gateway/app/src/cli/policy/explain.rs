@@ -21,7 +21,7 @@ use super::shown;
   switchyard policy explain my.rhai --case cases/my/one.json
   switchyard policy explain my.rhai --decision req_…     # asks the gateway that served it
   switchyard policy explain my.rhai --trace trace.jsonl --decision req_…")]
-pub(super) struct ExplainArgs {
+pub(in crate::cli) struct ExplainArgs {
     /// A script, a component, or `builtin`
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -217,11 +217,18 @@ fn unfit(input: &RankInput, one: &Candidate) -> Option<&'static str> {
 fn in_words(told: &ExplainTold) -> String {
     let mut lines = vec![
         plain(&told.about),
-        format!("{} ({}) chooses {}: {}", plain(&told.policy), told.digest, plain(&told.action), plain(&told.reason)),
+        format!(
+            "{} ({}) chooses {}: {}",
+            plain(&told.policy),
+            told.digest,
+            plain(&told.action),
+            plain(&told.reason)
+        ),
     ];
     if let Some(why) = told.fallback {
         let error = told.error.as_deref().map(|error| format!(": it {}", plain(error))).unwrap_or_default();
-        lines.push(format!("the built-in had to decide, because the policy {}{error}", why.replace('_', " ")));
+        lines
+            .push(format!("the built-in had to decide, because the policy {}{error}", why.replace('_', " ")));
     }
     if let Some(recorded) = &told.recorded {
         lines.push(format!(

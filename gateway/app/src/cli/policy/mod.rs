@@ -125,7 +125,8 @@ fn must_be_script(file: &Path) -> anyhow::Result<()> {
     if file.extension().is_some_and(|ending| ending == "rhai") {
         return Ok(());
     }
-    let text = format!("{} is no script; components are checked with `switchyard plugin check`", file.display());
+    let text =
+        format!("{} is no script; components are checked with `switchyard plugin check`", file.display());
     Err(WrongUse(text).into())
 }
 
@@ -177,9 +178,11 @@ fn bench(file: &Path, json: bool) -> anyhow::Result<()> {
         return tell_json(&times);
     }
     let mut rows = vec![["ACCOUNTS", "MEDIAN", "P99"].map(str::to_owned).to_vec()];
-    rows.extend(times.iter().map(|time| {
-        vec![time.candidates.to_string(), span_us(time.median_us), span_us(time.p99_us)]
-    }));
+    rows.extend(
+        times
+            .iter()
+            .map(|time| vec![time.candidates.to_string(), span_us(time.median_us), span_us(time.p99_us)]),
+    );
     tell(&table(&rows));
     Ok(())
 }
