@@ -42,7 +42,7 @@ pub(super) struct PolicyArgs {
 pub(super) enum PolicyCommand {
     /// Do everything that is done before a script serves, and say what is wrong and where
     Check(Files),
-    /// Run its test_ functions and the cases in cases/NAME beside it
+    /// Run the tests inside of a script and the cases in cases/NAME beside it
     Test(Files),
     /// Lay scripts out; what they say stays the same
     #[command(name = "fmt")]
