@@ -58,7 +58,6 @@ fn a_mistake_is_shown_with_its_line() -> Result<()> {
             2,
             "request.candidates.fastest()",
         ),
-        ("fn rank(request) {\n    loop {}\n}\n", "limit", 2, "loop {}"),
     ] {
         std::fs::write(folder.path().join("bad.rhai"), source)?;
         let ran = ask(&folder, &["check", "bad.rhai"])?;
@@ -73,6 +72,10 @@ fn a_mistake_is_shown_with_its_line() -> Result<()> {
         assert_eq!((failed["kind"].as_str(), failed["line"].as_i64()), (Some(kind), Some(line)), "{failed}");
         assert_eq!(failed["source"].as_str().map(str::trim), Some(says));
     }
+    // What never ends has no place, but an end.
+    std::fs::write(folder.path().join("bad.rhai"), "fn rank(request) {\n    loop {}\n}\n")?;
+    let ran = ask(&folder, &["check", "bad.rhai"])?;
+    assert!(ran.code == Some(1) && ran.out.contains("it ran out of"), "{ran:?}");
     // A mistake in a module is shown in the module.
     std::fs::write(folder.path().join("part.rhai"), "fn broken(x) {\n    x +\n}\n")?;
     std::fs::write(
