@@ -160,7 +160,7 @@ impl Admin {
     }
 
     /// Reads something that is no JSON document.
-    pub(super) async fn text(&self, path: &str) -> Result<Bytes, CallError> {
+    pub(super) async fn bytes(&self, path: &str) -> Result<Bytes, CallError> {
         self.send(Method::GET, path, Bytes::new()).await
     }
 

@@ -104,7 +104,7 @@ async fn export(call: &Call, args: &ReplayArgs, file: &Path) -> anyhow::Result<(
 async fn from_gateway(call: &Call, limit: Option<usize>) -> anyhow::Result<bytes::Bytes> {
     let admin = Admin::find(&call.settings, &call.wanted).await?;
     let limit = limit.map(|limit| format!("?limit={limit}")).unwrap_or_default();
-    let text = admin.text(&format!("/decisions/trace{limit}")).await;
+    let text = admin.bytes(&format!("/decisions/trace{limit}")).await;
     admin.close().await;
     text.map_err(CallError::told)
 }

@@ -142,7 +142,7 @@ async fn question(call: &Call, args: &ExplainArgs) -> anyhow::Result<Asked> {
 async fn recorded(call: &Call, id: &str) -> anyhow::Result<Vec<Arc<gateway_core::decisions::Ranking>>> {
     let admin = Admin::find(&call.settings, &call.wanted).await?;
     let id: String = url_part(id);
-    let text = admin.text(&format!("/decisions/trace?request_id={id}")).await.map_err(CallError::told);
+    let text = admin.bytes(&format!("/decisions/trace?request_id={id}")).await.map_err(CallError::told);
     admin.close().await;
     trace::read(text?.as_ref()).context("read what the gateway recorded")
 }
