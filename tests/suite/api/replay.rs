@@ -208,6 +208,8 @@ fn ten_thousand_decisions_take_no_time() -> Result<()> {
                 fallback: decided.fallback,
                 input: input.clone(),
                 roster: roster.clone(),
+                closed: Arc::default(),
+                scope: None,
                 decision: decided.decision,
                 took: std::time::Duration::ZERO,
             })

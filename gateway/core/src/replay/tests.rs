@@ -62,6 +62,8 @@ fn traffic(policy: &dyn RankingPolicy, count: usize) -> Vec<Arc<Ranking>> {
                 fallback: decided.fallback,
                 input,
                 roster,
+                closed: Arc::default(),
+                scope: None,
                 decision: decided.decision,
                 took: Duration::from_micros(3),
             })
@@ -95,6 +97,8 @@ fn a_lie_about_a_recorded_decision_is_found() {
         fallback: forged.fallback,
         input: forged.input.clone(),
         roster: forged.roster.clone(),
+        closed: Arc::default(),
+        scope: None,
         decision,
         took: forged.took,
     });

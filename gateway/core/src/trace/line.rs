@@ -530,6 +530,9 @@ impl Reader {
             fallback: line.fallback.map(fallback).transpose()?,
             input: Arc::new(input),
             roster,
+            // They say why somebody is no candidate; who ranks does not see them.
+            closed: Arc::default(),
+            scope: None,
             decision: RankDecision {
                 action: line.answer.into(),
                 scores: line.scores.into_iter().map(|score| score.0).collect(),

@@ -122,6 +122,8 @@ mod tests {
             decision: builtin.rank(&roster, &input).unwrap(),
             input,
             roster,
+            closed: Arc::default(),
+            scope: None,
             took: Duration::ZERO,
         })
     }

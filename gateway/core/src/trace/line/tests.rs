@@ -16,7 +16,8 @@ fn rankings(count: usize) -> Vec<Arc<Ranking>> {
             let policy = builtin.version().clone();
             let fallback = (round % 7 == 0).then_some("timed_out");
             let took = Duration::from_nanos(round as u64);
-            Arc::new(Ranking { policy, fallback, input, roster, decision, took })
+            let (closed, scope) = (Arc::default(), None);
+            Arc::new(Ranking { policy, fallback, input, roster, closed, scope, decision, took })
         })
         .collect()
 }
