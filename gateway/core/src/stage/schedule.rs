@@ -10,8 +10,8 @@ use gateway_domain::{AccountId, Failure, FailureKind, ModelName, Timestamp};
 use gateway_protocol::models::Catalogue;
 use gateway_protocol::responses::CallerKind;
 use gateway_scheduler::{
-    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, Rejection, Roster,
-    Surface, Verdict, Way,
+    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, Rejection,
+    Roster, Surface, Verdict, Way,
 };
 use tokio::time::Instant;
 
