@@ -12,4 +12,5 @@ mod shared_file;
 mod telemetry;
 
 pub use config::Settings;
+pub use gateway_server::Offered;
 pub use run::{Refreshing, Running, StartError, start};

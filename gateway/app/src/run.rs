@@ -8,7 +8,7 @@ use gateway_core::ports::{Clock, Ledger, Refresher, SettlementRecord};
 use gateway_core::sign_in::SignIns;
 use gateway_core::{Gateway, POLICY_SETTING, Parts, background};
 use gateway_policy_host::FolderWatch;
-use gateway_server::{AppState, CallbackDoor, Metrics};
+use gateway_server::{AppState, CallbackDoor, Metrics, Sockets};
 use gateway_store::{KeyRing, Store, StoreOptions};
 use gateway_upstream::{BaseUrls, Clients, OAuthIssuer, Providers};
 use tokio::net::TcpListener;
@@ -101,7 +101,7 @@ pub async fn start(
     let (store, Loaded { policies, folder }) =
         tokio::try_join!(open_store(settings), load_policies(settings))?;
     let assembled = assemble(settings, &store, policies, clock, refreshing)?;
-    let Assembled { gateway, edge, settlements, signals } = assembled;
+    let Assembled { gateway, edge, sockets, settlements, signals } = assembled;
     choose_policy(&gateway, settings, &store).await?;
     // Before the first request: an account that is stored is an account that serves.
     gateway.sync_accounts().await?;
@@ -115,7 +115,7 @@ pub async fn start(
     let Signals { tracker, stopping, drained, deadline } = signals;
     let note = leave_note(settings, address, &gateway);
     let router = gateway_server::router(edge);
-    let serving = spawn(gateway_server::serve(listener, router, stopping.clone()));
+    let serving = spawn(gateway_server::serve(listener, router, sockets, stopping.clone()));
     Ok(Running {
         address,
         gateway,
@@ -135,6 +135,7 @@ pub async fn start(
 pub(crate) struct Assembled {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) edge: AppState,
+    sockets: Sockets,
     settlements: (mpsc::Receiver<SettlementRecord>, Arc<dyn Ledger>),
     signals: Signals,
 }
@@ -186,9 +187,10 @@ pub(crate) fn assemble(
         clock,
     });
     let door = CallbackDoor::new(gateway.clone(), sign_ins, settings.callback_port);
-    let edge = AppState::new(gateway.clone(), metrics, door);
+    let sockets = Sockets::new(settings.client_sockets);
+    let edge = AppState::new(gateway.clone(), metrics, door, sockets.clone());
     let signals = Signals { tracker, stopping, drained, deadline };
-    Ok(Assembled { gateway, edge, settlements: (to_write, ledger), signals })
+    Ok(Assembled { gateway, edge, sockets, settlements: (to_write, ledger), signals })
 }
 
 fn base_urls(settings: &Settings) -> BaseUrls {

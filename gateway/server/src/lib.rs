@@ -14,6 +14,7 @@ mod rescue;
 mod routes;
 mod serve;
 mod sessions;
+mod sockets;
 
 pub use admin::import::import_report;
 pub use admin::keys::new_client_key;
@@ -22,6 +23,7 @@ pub use callback::{CALLBACK_PORT, CallbackDoor};
 pub use metrics::Metrics;
 pub use serve::{ServeError, serve};
 pub use sessions::{HashFailed, PasswordError, hash_password};
+pub use sockets::{Offered, Sockets};
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -40,13 +42,14 @@ pub struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sessions: Sessions,
     pub(crate) door: CallbackDoor,
+    pub(crate) sockets: Sockets,
 }
 
 impl AppState {
     /// Puts the edge in front of a gateway.
     #[must_use]
-    pub fn new(gateway: Arc<Gateway>, metrics: Arc<Metrics>, door: CallbackDoor) -> Self {
-        Self(Arc::new(Shared { gateway, metrics, sessions: Sessions::default(), door }))
+    pub fn new(gateway: Arc<Gateway>, metrics: Arc<Metrics>, door: CallbackDoor, sockets: Sockets) -> Self {
+        Self(Arc::new(Shared { gateway, metrics, sessions: Sessions::default(), door, sockets }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use gateway_core::ports::{ResponseBody, UpstreamResponse, Way};
+use gateway_core::ports::{ResponseBody, Transport, UpstreamResponse, Way};
 use gateway_domain::{Dispatch, Failure, FailureKind, ProxyId, Retry, Secret};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::Full;
@@ -119,7 +119,7 @@ impl Clients {
             NoAnswer::Broken => Unanswered::Broken.straight(),
         })?;
         let (head, body) = response.into_parts();
-        Ok(UpstreamResponse { status: head.status, headers: head.headers, body: chunks(body) })
+        Ok(over_http(head.status, head.headers, chunks(body)))
     }
 
     /// Asks a small question: the whole answer, within its time and size.
@@ -217,7 +217,11 @@ async fn send(
         sending.await.map_err(|_| Unanswered::TimedOut)?.map_err(|error| Unanswered::because(&error))?;
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let body = response.bytes_stream().map(|chunk| chunk.map_err(|error| broken_off(error.is_timeout())));
-    Ok(UpstreamResponse { status, headers, body: Box::pin(body) })
+    Ok(over_http(status, headers, Box::pin(body)))
+}
+
+const fn over_http(status: StatusCode, headers: HeaderMap, body: ResponseBody) -> UpstreamResponse {
+    UpstreamResponse { status, transport: Transport::Http, headers, body }
 }
 
 /// Why nothing of an answer was seen.

@@ -28,6 +28,7 @@ mod routes;
 mod scheduling;
 mod session;
 mod sign_in;
+mod socket;
 mod stream_faults;
 mod tokens;
 mod torture;

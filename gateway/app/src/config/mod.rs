@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateway_server::Offered;
+
 pub use raw::{KEYS, Key};
 
 pub(crate) use raw::LOG_FILTER;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub anthropic_url: String,
     /// Where a browser comes back from signing in; 0 takes any port.
     pub callback_port: u16,
+    /// Whether clients may speak over WebSocket.
+    pub client_sockets: Offered,
     /// The policy that decides until the dashboard chooses another.
     pub policy: String,
     /// How long a request waits for a place when every account is busy.
@@ -116,6 +120,7 @@ impl Settings {
             openai_url: raw::OPENAI_URL.to_owned(),
             anthropic_url: raw::ANTHROPIC_URL.to_owned(),
             callback_port: gateway_server::CALLBACK_PORT,
+            client_sockets: Offered::Yes,
             policy: raw::POLICY.to_owned(),
             queue_wait: Duration::from_secs(30),
             keep_settlements: Some(raw::KEEP_SETTLEMENTS),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config, File, FileFormat, Map, Value};
+use gateway_server::Offered;
 
 use super::{ConfigErrors, DATABASE_FILE, DEFAULT_FILE, LogFormat, Mistake, Overrides, Settings};
 
@@ -64,6 +65,11 @@ pub const KEYS: &[Key] = &[
         name: "sign_in.callback_port",
         default: CALLBACK_PORT,
         help: "where a browser comes back from signing in; the issuer knows 1455 only",
+    },
+    Key {
+        name: "websocket.clients",
+        default: "on",
+        help: "whether clients may send Responses turns over WebSocket; off sends them to HTTP at once",
     },
     Key {
         name: "limits.queue_wait",
@@ -221,6 +227,7 @@ impl Raw {
         let anthropic_url = self.parse("upstream.anthropic_url", url);
         let callback_port = self.parse("sign_in.callback_port", port);
         let policy = self.parse("policy", policy);
+        let client_sockets = self.parse("websocket.clients", offered);
         let queue_wait = self.parse("limits.queue_wait", span);
         let burst_wait = self.parse("limits.burst_wait", span);
         let keep_settlements = self.parse("limits.keep_settlements", keep);
@@ -239,6 +246,7 @@ impl Raw {
                 openai_url: openai_url?,
                 anthropic_url: anthropic_url?,
                 callback_port: callback_port?,
+                client_sockets: client_sockets?,
                 policy: policy?,
                 queue_wait: queue_wait?,
                 keep_settlements: keep_settlements?,
@@ -295,6 +303,14 @@ fn policy(text: &str) -> Result<String, String> {
     match language {
         Some("builtin" | "rhai" | "wasm") => Ok(text.to_owned()),
         _ => Err(format!("`{text}` names no policy; write it like {POLICY} or rhai:usage-balanced")),
+    }
+}
+
+fn offered(text: &str) -> Result<Offered, String> {
+    match text {
+        "on" | "true" => Ok(Offered::Yes),
+        "off" | "false" => Ok(Offered::No),
+        _ => Err(format!("`{text}` is neither on nor off")),
     }
 }
 

@@ -15,8 +15,8 @@ pub use storage::{
 };
 pub use upstream::{
     Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,
-    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest,
-    UpstreamResponse, Way,
+    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Transport, Upstream,
+    UpstreamRequest, UpstreamResponse, Way,
 };
 
 use futures_util::future::BoxFuture;

@@ -22,6 +22,27 @@ pub enum Continues {
     Anew,
 }
 
+/// What carries a turn, on either side of the gateway.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// HTTP, its events as server-sent events.
+    #[default]
+    Http,
+    /// WebSocket, one event per frame.
+    WebSocket,
+}
+
+impl Transport {
+    /// Bounded label for metrics, decisions and settlements.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
 /// Which of a provider's endpoints a request goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -110,6 +131,8 @@ pub type ResponseBody = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send
 pub struct UpstreamResponse {
     /// HTTP status.
     pub status: StatusCode,
+    /// What carried it.
+    pub transport: Transport,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body.

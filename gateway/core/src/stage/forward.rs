@@ -191,7 +191,7 @@ async fn send(
     let way = request.to.clone();
     let response = gateway.upstream.respond(request).await;
     let response = response.inspect_err(|failure| gateway.not_sent(&way.way, failure))?;
-    settlement.upstream_answered(response.status.as_u16());
+    settlement.upstream_answered(response.status.as_u16(), response.transport);
     observe_quota(gateway, settlement, &response.headers);
     if !response.status.is_success() {
         return Err(error_answer(gateway, response).await);

@@ -15,7 +15,7 @@ use super::schedule::{LeaseGuard, Scheduled};
 use super::{Received, Route};
 use crate::Gateway;
 use crate::decisions::{Attempt, Decision, Outcome, Ranking};
-use crate::ports::{Ended, SettlementRecord};
+use crate::ports::{Ended, SettlementRecord, Transport};
 
 /// The accounting of one running request.
 #[must_use = "dropping it settles the request as abandoned by its caller"]
@@ -41,6 +41,7 @@ impl Settlement {
     pub(crate) fn open(gateway: &Arc<Gateway>, received: &Received) -> Self {
         gateway.traffic.lock().arrived(received.at.as_secs());
         let decision = Decision::open(received.id.clone(), received.at, received.route, received.body.len());
+        decision.update(|state| state.transport = received.transport);
         Self {
             gateway: gateway.clone(),
             decision: Arc::new(decision),
@@ -97,6 +98,7 @@ impl Settlement {
             account_name: scheduled.account_name,
             outcome: Outcome::Running,
             upstream_status: None,
+            transport: None,
             started: since_arrival,
             first_event: None,
             ranking: scheduled.ranking,
@@ -112,11 +114,12 @@ impl Settlement {
         }
     }
 
-    /// The upstream answered with this status.
-    pub(crate) fn upstream_answered(&self, status: u16) {
+    /// The upstream answered with this status, over this transport.
+    pub(crate) fn upstream_answered(&self, status: u16, transport: Transport) {
         self.decision.update(|state| {
             if let Some(attempt) = state.attempts.last_mut() {
                 attempt.upstream_status = Some(status);
+                attempt.transport = Some(transport);
             }
         });
     }

@@ -5,6 +5,7 @@ mod error;
 mod event;
 mod foreign;
 mod request;
+mod socket;
 mod turn;
 
 pub use collect::{Collector, TooLarge};
@@ -13,4 +14,7 @@ pub(crate) use error::{error_code, error_type};
 pub use event::{EventKind, Terminal, classify_event, read_terminal, response_id};
 pub use foreign::without_foreign_reasoning;
 pub use request::{CallerKind, CodexBody, Decoded, RequestError, Routing, decode};
+pub use socket::{
+    Create, Purpose, TURN_HEADERS, error_event_frame, error_frame, output_item, prepared_frames, read_create,
+};
 pub use turn::Responses;
