@@ -42,11 +42,7 @@ impl Socket {
     ///
     /// # Errors
     /// Nobody is there, or no answer came.
-    pub async fn try_open(
-        base: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-    ) -> Result<Result<Self, Answer>> {
+    pub async fn try_open(base: &str, path: &str, headers: &[(&str, &str)]) -> Result<Result<Self, Answer>> {
         let address = base.strip_prefix("http://").context("no http:// address")?;
         let mut request = format!("ws://{address}{path}").into_client_request()?;
         for (name, value) in headers {

@@ -158,7 +158,8 @@ pub(crate) fn assemble(
 ) -> Result<Assembled, StartError> {
     let metrics = Arc::new(Metrics::default());
     let clients = Arc::new(Clients::new()?);
-    let providers = Arc::new(Providers::new(&base_urls(settings), clients.clone(), clock.clone())?);
+    let providers = Providers::new(&base_urls(settings), clients.clone(), clock.clone())?;
+    let providers = Arc::new(providers.with_sockets(settings.upstream_sockets));
     let issuer = Arc::new(OAuthIssuer::new(&settings.oauth_url, clients, clock.clone())?);
     let (tracker, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (drained, deadline) = (CancellationToken::new(), CancellationToken::new());

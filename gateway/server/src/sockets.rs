@@ -61,6 +61,11 @@ impl Sockets {
         self.tasks.spawn(socket);
     }
 
+    /// How many are open.
+    pub(crate) fn open(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Waits until every socket has ended; the caller told them to.
     pub(crate) async fn ended(&self) {
         self.tasks.close();

@@ -29,6 +29,7 @@ mod scheduling;
 mod session;
 mod sign_in;
 mod socket;
+mod socket_upstream;
 mod stream_faults;
 mod tokens;
 mod torture;

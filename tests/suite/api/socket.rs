@@ -70,7 +70,8 @@ async fn one_socket_serves_many_turns_and_each_is_accounted_for() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_are_the_events_that_http_gets() -> Result<()> {
     let gateway = InProcess::start(lab(1)).await?;
-    let response = gateway.post_to("/backend-api/codex/responses", Default::default(), turn("same").to_string());
+    let response =
+        gateway.post_to("/backend-api/codex/responses", Default::default(), turn("same").to_string());
     let events = read_events(response.await?).await?;
     let mut socket = Socket::open(&gateway.url, "/backend-api/codex/responses", &[]).await?;
     let frames = socket.turn(&create("same")).await?;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway_server::Offered;
+use gateway_upstream::SocketUse;
 
 pub use raw::{KEYS, Key};
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub callback_port: u16,
     /// Whether clients may speak over WebSocket.
     pub client_sockets: Offered,
+    /// When turns go to the Codex backend over WebSocket.
+    pub upstream_sockets: SocketUse,
     /// The policy that decides until the dashboard chooses another.
     pub policy: String,
     /// How long a request waits for a place when every account is busy.
@@ -121,6 +124,7 @@ impl Settings {
             anthropic_url: raw::ANTHROPIC_URL.to_owned(),
             callback_port: gateway_server::CALLBACK_PORT,
             client_sockets: Offered::Yes,
+            upstream_sockets: SocketUse::Follow,
             policy: raw::POLICY.to_owned(),
             queue_wait: Duration::from_secs(30),
             keep_settlements: Some(raw::KEEP_SETTLEMENTS),

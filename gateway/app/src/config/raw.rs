@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use config::{Config, File, FileFormat, Map, Value};
 use gateway_server::Offered;
+use gateway_upstream::SocketUse;
 
 use super::{ConfigErrors, DATABASE_FILE, DEFAULT_FILE, LogFormat, Mistake, Overrides, Settings};
 
@@ -70,6 +71,11 @@ pub const KEYS: &[Key] = &[
         name: "websocket.clients",
         default: "on",
         help: "whether clients may send Responses turns over WebSocket; off sends them to HTTP at once",
+    },
+    Key {
+        name: "websocket.upstream",
+        default: "follow",
+        help: "when turns go to the Codex backend over WebSocket: follow (as their client does), always or never",
     },
     Key {
         name: "limits.queue_wait",
@@ -228,6 +234,7 @@ impl Raw {
         let callback_port = self.parse("sign_in.callback_port", port);
         let policy = self.parse("policy", policy);
         let client_sockets = self.parse("websocket.clients", offered);
+        let upstream_sockets = self.parse("websocket.upstream", socket_use);
         let queue_wait = self.parse("limits.queue_wait", span);
         let burst_wait = self.parse("limits.burst_wait", span);
         let keep_settlements = self.parse("limits.keep_settlements", keep);
@@ -247,6 +254,7 @@ impl Raw {
                 anthropic_url: anthropic_url?,
                 callback_port: callback_port?,
                 client_sockets: client_sockets?,
+                upstream_sockets: upstream_sockets?,
                 policy: policy?,
                 queue_wait: queue_wait?,
                 keep_settlements: keep_settlements?,
@@ -311,6 +319,15 @@ fn offered(text: &str) -> Result<Offered, String> {
         "on" | "true" => Ok(Offered::Yes),
         "off" | "false" => Ok(Offered::No),
         _ => Err(format!("`{text}` is neither on nor off")),
+    }
+}
+
+fn socket_use(text: &str) -> Result<SocketUse, String> {
+    match text {
+        "follow" => Ok(SocketUse::Follow),
+        "always" => Ok(SocketUse::Always),
+        "never" => Ok(SocketUse::Never),
+        _ => Err(format!("`{text}` is none of follow, always, never")),
     }
 }
 

@@ -15,7 +15,7 @@ pub use storage::{
 };
 pub use upstream::{
     Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,
-    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Transport, Upstream,
+    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Transport, TurnClient, Upstream,
     UpstreamRequest, UpstreamResponse, Way,
 };
 

@@ -120,6 +120,15 @@ pub struct UpstreamRequest {
     pub hops: Hops,
 }
 
+/// Whose turn it is, as far as an adapter may need to know: what it keeps between turns is theirs alone.
+#[derive(Debug, Clone)]
+pub struct TurnClient {
+    /// The caller's label.
+    pub label: Arc<str>,
+    /// How they speak.
+    pub transport: Transport,
+}
+
 /// The gateways that a request passed, to end loops between gateways.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hops(pub Vec<String>);
@@ -157,6 +166,16 @@ pub trait Upstream: Send + Sync {
     /// # Errors
     /// The provider could not be reached or did not answer in time; nothing of an answer was seen.
     fn respond(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<UpstreamResponse, Failure>>;
+
+    /// Sends one turn of a client, over whatever carries it best; a connection may be kept for this client's next turn.
+    ///
+    /// # Errors
+    /// As [`Self::respond`]. A kept connection that broke says `SameAccount`: the account has nothing to do with it.
+    fn respond_to(
+        &self,
+        request: UpstreamRequest,
+        client: TurnClient,
+    ) -> BoxFuture<'_, Result<UpstreamResponse, Failure>>;
 
     /// Asks for the account's quota (`wham/usage`; a child gateway's status). `Ok` and empty for kinds that have none.
     ///

@@ -24,7 +24,7 @@ use super::settle::Settlement;
 use super::turn_reader::{TurnReader, TurnReading};
 use crate::Gateway;
 use crate::keeper::{AccessToken, NoToken};
-use crate::ports::{Continues, ResponseBody, UpstreamRequest, UpstreamResponse};
+use crate::ports::{Continues, ResponseBody, TurnClient, UpstreamRequest, UpstreamResponse};
 
 /// Accounts tried for one request.
 pub const MAX_ACCOUNTS_TRIED: usize = 3;
@@ -121,7 +121,11 @@ async fn attempt(
     settlement.attempt_started(scheduled);
     let token = gateway.keeper.token(&account, gateway.now()).await;
     let token = token.map_err(|error| no_token(gateway, &account, error))?;
-    let failure = match send(gateway, decoded, &account, continues, &token, settlement).await {
+    let mut sent = send(gateway, decoded, &account, continues, &token, settlement).await;
+    if sent.as_ref().is_err_and(|failure| broke_of_age(failure) && leaves_nothing_behind(decoded)) {
+        sent = send(gateway, decoded, &account, continues, &token, settlement).await;
+    }
+    let failure = match sent {
         Err(failure) if failure.kind == FailureKind::AccountUnauthorized => failure,
         other => return other,
     };
@@ -138,6 +142,11 @@ async fn attempt(
         // Fresh and still refused: another account may do better.
         if failure.retry == Retry::SameAccount { failure.retry(Retry::OtherAccount) } else { failure }
     })
+}
+
+/// A connection that was kept from the turn before ended under this one: the account has nothing to do with it.
+fn broke_of_age(failure: &Failure) -> bool {
+    failure.kind == FailureKind::StreamCut && failure.retry == Retry::SameAccount
 }
 
 fn dead_code(failure: &Failure) -> Option<&str> {
@@ -178,6 +187,7 @@ async fn send(
     }
     let Outgoing { endpoint, body, dialect, reading, names, notes } = outgoing(decoded, &to)?;
     settlement.worded(notes);
+    let client = TurnClient { label: Arc::from(decoded.caller.label()), transport: decoded.transport };
     let request = UpstreamRequest {
         to,
         endpoint,
@@ -189,7 +199,7 @@ async fn send(
         hops,
     };
     let way = request.to.clone();
-    let response = gateway.upstream.respond(request).await;
+    let response = gateway.upstream.respond_to(request, client).await;
     let response = response.inspect_err(|failure| gateway.not_sent(&way.way, failure))?;
     settlement.upstream_answered(response.status.as_u16(), response.transport);
     observe_quota(gateway, settlement, &response.headers);

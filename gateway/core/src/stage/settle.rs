@@ -23,6 +23,7 @@ pub(crate) struct Settlement {
     gateway: Arc<Gateway>,
     decision: Arc<Decision>,
     route: Route,
+    transport: Transport,
     at: Timestamp,
     started: Instant,
     overhead: Option<Duration>,
@@ -46,6 +47,7 @@ impl Settlement {
             gateway: gateway.clone(),
             decision: Arc::new(decision),
             route: received.route,
+            transport: received.transport,
             at: received.at,
             started: received.started,
             overhead: None,
@@ -235,6 +237,7 @@ impl Settlement {
         self.gateway.traffic.lock().ended(second, failed, usage, self.first_event.map(millis));
         self.gateway.observer.ended(Ended {
             route: self.route,
+            transport: self.transport,
             outcome,
             failure,
             duration,

@@ -7,6 +7,7 @@ mod foreign;
 mod request;
 mod socket;
 mod turn;
+mod upstream_socket;
 
 pub use collect::{Collector, TooLarge};
 pub use error::{error_body, failed_event, whole_seconds};
@@ -18,3 +19,6 @@ pub use socket::{
     Create, Purpose, TURN_HEADERS, error_event_frame, error_frame, output_item, prepared_frames, read_create,
 };
 pub use turn::Responses;
+pub use upstream_socket::{
+    FramedEvent, GoingOn, LITE_HEADER, RefusedFrame, SocketBody, event_of_frame, refused_frame,
+};

@@ -271,8 +271,7 @@ mod tests {
                 r#"[{"a":1},{"type":"message","role":"user","content":[{"type":"input_text","text":"x\""}]}]"#,
             ),
         ] {
-            let frame =
-                format!(r#"{{"type":"response.create","previous_response_id":"r","input":{input}}}"#);
+            let frame = format!(r#"{{"type":"response.create","previous_response_id":"r","input":{input}}}"#);
             assert_eq!(body(&frame, Some(before)), format!(r#"{{"input":{expected},"stream":true}}"#));
         }
     }
@@ -286,10 +285,7 @@ mod tests {
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
             create.headers,
-            [
-                header("x-codex-window-id", "w:1"),
-                header("x-openai-internal-codex-responses-lite", "true")
-            ]
+            [header("x-codex-window-id", "w:1"), header("x-openai-internal-codex-responses-lite", "true")]
         );
         let body: Value = serde_json::from_slice(&create.body(None)).unwrap();
         assert_eq!(body["client_metadata"], json!({"turn_id":"t","x-codex-window-id":"w:1"}));

@@ -1,14 +1,15 @@
 //! A turn on a WebSocket to an upstream: the body as a frame, and the frames that come back as events. Refuses to know a
 //! socket, and which turn came before; whoever keeps the socket knows both.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::event::{EventKind, classify_event};
 use super::request::RequestError;
-use crate::json::{Members, Name};
+use crate::json::Members;
 
 /// Where `client_metadata` carries a header that belongs to one turn (facts: codex-lb 1.2.3).
 const LITE_METADATA: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
@@ -53,7 +54,7 @@ impl<'a> SocketBody<'a> {
     #[must_use]
     pub fn frame(mut self, going_on: Option<GoingOn<'_>>, lite: Option<&str>) -> Vec<u8> {
         if let Some(GoingOn { response, known }) = going_on {
-            let rest = self.items().get(known..).unwrap_or_default();
+            let rest = self.items().get(known..).unwrap_or_default().trim_start();
             let input = format!("[{}]", rest.strip_prefix(',').unwrap_or(rest));
             self.0.set("input", input);
             self.0.set("previous_response_id", Value::from(response).to_string());
@@ -84,9 +85,9 @@ pub fn event_of_frame(frame: &str) -> Option<FramedEvent> {
     #[derive(Deserialize)]
     struct Typed<'a> {
         #[serde(borrow, rename = "type")]
-        kind: Name<'a>,
+        kind: Cow<'a, str>,
     }
-    let Name(name) = serde_json::from_str::<Typed<'_>>(frame).ok()?.kind;
+    let name = serde_json::from_str::<Typed<'_>>(frame).ok()?.kind;
     if name.contains(['\r', '\n']) {
         return None;
     }
@@ -154,17 +155,6 @@ pub fn refused_frame(frame: &str) -> Option<RefusedFrame> {
     })
 }
 
-/// The item that a finished-item event carries, as it stands there.
-#[must_use]
-pub(super) fn item_of(data: &[u8]) -> Option<&str> {
-    #[derive(Deserialize)]
-    struct Done<'a> {
-        #[serde(borrow)]
-        item: &'a RawValue,
-    }
-    serde_json::from_slice::<Done<'_>>(data).ok().map(|done| done.item.get())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +184,8 @@ mod tests {
 
     #[test]
     fn frames_become_events_in_one_line() {
-        let framed = event_of_frame("{\"type\":\"response.completed\",\n \"response\":{\"id\":\"r\"}}").unwrap();
+        let framed =
+            event_of_frame("{\"type\":\"response.completed\",\n \"response\":{\"id\":\"r\"}}").unwrap();
         assert_eq!(framed.kind, EventKind::Completed);
         assert_eq!(
             &framed.event[..],

@@ -10,9 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use gateway_core::stage::{Route, identify};
 use gateway_domain::{Failure, FailureKind, RequestId};
-use http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
@@ -83,7 +81,10 @@ fn handshake(request: &mut Request) -> Result<(OnUpgrade, HeaderValue), Failure>
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
         .map_err(|_| refused(FailureKind::InvalidRequest, "`sec-websocket-key` is not Base64"))?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
-        refused(FailureKind::NoWebSocket, "a WebSocket needs a connection of HTTP/1.1; send the request with POST")
+        refused(
+            FailureKind::NoWebSocket,
+            "a WebSocket needs a connection of HTTP/1.1; send the request with POST",
+        )
     })?;
     Ok((upgrade, accept))
 }

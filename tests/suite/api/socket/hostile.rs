@@ -13,7 +13,11 @@ use crate::api::{lab, still_serves};
 async fn wrong_frames_are_told_what_is_wrong_and_the_socket_goes_on() -> Result<()> {
     let gateway = InProcess::start(lab(1)).await?;
     let mut socket = Socket::open(&gateway.url, "/v1/responses", &[]).await?;
-    let deep = format!(r#"{{"type":"response.create","model":"m","input":{}1{}}}"#, "[".repeat(9_999), "]".repeat(9_999));
+    let deep = format!(
+        r#"{{"type":"response.create","model":"m","input":{}1{}}}"#,
+        "[".repeat(9_999),
+        "]".repeat(9_999)
+    );
     let typed = |rest: &str| format!(r#"{{"type":"response.create",{rest}}}"#);
     let cases = [
         ("", "invalid_request", None),
@@ -47,7 +51,10 @@ async fn wrong_frames_are_told_what_is_wrong_and_the_socket_goes_on() -> Result<
         ensure!(param.is_none() || object["param"].as_str() == param, "{frame}: {refused}");
     }
     let refused = socket.refused(Message::binary(create("x").to_string().into_bytes())).await?;
-    assert_eq!((refused["status"].as_u64(), &refused["error"]["code"]), (Some(400), &json!("invalid_request")));
+    assert_eq!(
+        (refused["status"].as_u64(), &refused["error"]["code"]),
+        (Some(400), &json!("invalid_request"))
+    );
     socket.send(Message::Ping("still there?".into())).await?;
     socket.completed(&create("after all that")).await?;
     gateway.stop().await

@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn frames_are_text_and_errors_have_a_status() {
         let mut kept = Kept::new(Sockets::default().allowance());
-        let chunk = Bytes::from_static(b"data: {\"a\":\"\xe2\x82\"}\n\nevent: error\ndata: {\"code\":\"x\"}\n\n");
+        let chunk =
+            Bytes::from_static(b"data: {\"a\":\"\xe2\x82\"}\n\nevent: error\ndata: {\"code\":\"x\"}\n\n");
         let frames = frames_of(&chunk, &mut kept);
         assert_eq!(frames[0].to_text().unwrap(), "{\"a\":\"\u{fffd}\"}");
         let error: serde_json::Value = serde_json::from_str(frames[1].to_text().unwrap()).unwrap();

@@ -13,7 +13,9 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use gateway_core::pipeline;
 use gateway_core::ports::Transport;
-use gateway_core::stage::{Early, INLINE_DECODE_BYTES, Peer, Received, RelayStream, ReplyBody, Route, identify};
+use gateway_core::stage::{
+    Early, INLINE_DECODE_BYTES, Peer, Received, RelayStream, ReplyBody, Route, identify,
+};
 use gateway_domain::{Failure, FailureKind, RequestId};
 use gateway_protocol::responses::{Purpose, RequestError, error_frame, prepared_frames, read_create};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -141,12 +143,7 @@ struct Session {
 }
 
 /// Speaks on a socket until it ends.
-pub(super) async fn serve(
-    state: AppState,
-    caller: Caller,
-    upgrade: OnUpgrade,
-    place: OwnedSemaphorePermit,
-) {
+pub(super) async fn serve(state: AppState, caller: Caller, upgrade: OnUpgrade, place: OwnedSemaphorePermit) {
     let Ok(Ok(upgraded)) = tokio::time::timeout(UPGRADE_TIME, upgrade).await else { return };
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
@@ -333,7 +330,7 @@ impl Session {
     async fn refuse(&mut self, failure: &Failure) -> Result<(), Gone> {
         let (kind, origin) = (failure.kind.label(), failure.origin.label());
         tracing::warn!(kind, origin, why = failure.message, "frame refused");
-        self.state.metrics.refused(self.caller.route.label(), failure, Duration::ZERO);
+        self.state.metrics.refused_frame(self.caller.route.label(), failure);
         self.send(vec![failed(failure)]).await
     }
 
