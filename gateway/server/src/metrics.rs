@@ -131,7 +131,7 @@ impl Metrics {
             self.settlements_dropped.clone(),
         );
         r.register("requests_in_flight", "requests running now", self.in_flight.clone());
-        r.register("websockets_open", "WebSockets of clients that are open now", self.sockets.clone());
+        r.register("websockets_open", "sockets of clients that are open now", self.sockets.clone());
         r.register("accounts", "accounts, by health", self.accounts.clone());
         r.register(
             "accounts_usable_ratio",

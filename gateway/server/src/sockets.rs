@@ -1,4 +1,4 @@
-//! What all WebSockets share: how many there may be, how much of conversations they may keep, and who waits for them when
+//! What all sockets of clients share: how many there may be, how much of conversations they may keep, and who waits for them when
 //! the gateway goes down. Refuses to speak on one.
 
 use std::sync::Arc;

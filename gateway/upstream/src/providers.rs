@@ -59,7 +59,7 @@ impl Providers {
         Ok(Self { clients, clock, sites: Sites::new(urls)?, sockets: Sockets::new(SocketUse::default()) })
     }
 
-    /// The same with WebSockets used otherwise than by default.
+    /// The same with sockets used otherwise than by default.
     #[must_use]
     pub fn with_sockets(self, when: SocketUse) -> Self {
         Self { sockets: Sockets::new(when), ..self }

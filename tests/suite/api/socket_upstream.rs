@@ -6,10 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use gateway_app::SocketUse;
 use gateway_core::ports::Transport;
+use gateway_lab::proxy::{LabProxy, ProxyKind};
 use gateway_lab::{Fault, FaultRule, LabConfig, RequestRecord, Route};
 use reqwest::Method;
 use serde_json::{Value, json};
 use switchyard_tests::{Admin, InProcess, Socket, create, events_of, eventually, turn};
+use tokio_util::sync::CancellationToken;
 
 use super::{completed, lab, still_serves};
 
@@ -276,5 +278,33 @@ async fn a_client_that_leaves_closes_the_socket_of_its_turn() -> Result<()> {
     })
     .await?;
     still_serves(&gateway).await?;
+    gateway.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_leaves_through_its_accounts_proxy_or_not_at_all() -> Result<()> {
+    let gateway = InProcess::start(with_sockets(1)).await?;
+    let admin = Admin::set_up(&gateway.http, &gateway.url).await?;
+    let stop = CancellationToken::new();
+    let proxy = LabProxy::start(ProxyKind::Socks5, Some(("me", "hunter2")), stop.clone()).await?;
+    let body = json!({ "name": "way out", "url": proxy.url(), "groups": [] });
+    let added = admin.expect(201, Method::POST, "/proxies", Some(&body)).await?;
+    let account = admin.get("/accounts").await?[0]["id"].as_str().context("no account")?.to_owned();
+    let egress = json!({ "settings": { "egress": { "via": "proxy", "proxy": added["id"] } } });
+    admin.patch_account(&account, &egress).await?;
+    let before = proxy.passed();
+    let mut socket = Socket::open(&gateway.url, "/v1/responses", &[]).await?;
+    socket.completed(&create("through it")).await?;
+    assert_eq!(transports(&gateway, 1), [Some(Transport::WebSocket)]);
+    assert!(proxy.passed() > before, "it went around the proxy");
+    // A kept socket is of the way that it was opened on.
+    stop.cancel();
+    admin.patch_account(&account, &json!({ "settings": { "egress": { "via": "direct" } } })).await?;
+    socket.completed(&create("straight")).await?;
+    assert_eq!(seen(&gateway, Route::Socket).len(), 2, "a socket was used on another way");
+    admin.patch_account(&account, &egress).await?;
+    let mut other = Socket::open(&gateway.url, "/v1/responses", &[("x-team", "blue")]).await?;
+    let frames = other.turn(&listed("nowhere")).await?;
+    assert_eq!(frames.last().context("no frame")?["type"], "error");
     gateway.stop().await
 }

@@ -95,3 +95,31 @@ async fn where_sockets_are_switched_off_it_goes_on_over_http_at_once() -> Result
     assert!(tap.saw(b"GET /v1/responses HTTP/1.1").await && tap.saw(b"POST /v1/responses").await);
     rig.finish().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_socket_on_both_sides_only_what_is_new_travels() -> Result<()> {
+    let accounts = ["ada", "grace"].map(|name| LabAccount::new(name, "plus"));
+    let config = LabConfig { sockets: true, ..LabConfig::new(accounts.into(), LabClock::real()) };
+    let rig = Rig::start_with(config).await?;
+    let tap = Tap::before(&rig.gateway.url).await?;
+    let codex = codex("socket-both", &tap.url)?;
+    let said = codex.exec(&["use the shell: echo switchyard-works"]).await?;
+    said.is_untroubled()?;
+    assert!(said.answer().contains("switchyard-works"), "{}", said.answer());
+    spoke_only_over_sockets(&tap).await?;
+
+    let upgrades: Vec<_> =
+        rig.lab.requests().into_iter().filter(|request| request.route == Route::Socket).collect();
+    let [upgrade] = &upgrades[..] else { panic!("one socket, not {}", upgrades.len()) };
+    carries_the_accounts_token(upgrade)?;
+    assert_eq!(upgrade.header("session-id"), said.thread());
+    assert_eq!(upgrade.header("originator"), Some("codex_exec"));
+    let turns = rig.turns();
+    let [ask, tool] = &turns[..] else { panic!("{} turns, not 2", turns.len()) };
+    assert!(ask.json()["previous_response_id"].is_null());
+    let tool = tool.json();
+    assert!(tool["previous_response_id"].is_string(), "the conversation was said anew: {tool}");
+    let items = tool["input"].as_array().context("no items")?;
+    assert!(items.iter().all(|item| item["type"] == "function_call_output"), "{items:?}");
+    rig.finish().await
+}

@@ -232,7 +232,7 @@ impl Speaker {
     /// An answer that is no stream, as a frame.
     async fn error(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<(), Over> {
         let said: Value = serde_json::from_slice(body).unwrap_or_default();
-        let error = said.get("error").cloned().unwrap_or_else(|| json!({"message": said["detail"]}));
+        let error = said.get("error").cloned().unwrap_or_else(|| json!({"message": said.get("detail")}));
         let told: Map<String, Value> = headers
             .iter()
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.into())))

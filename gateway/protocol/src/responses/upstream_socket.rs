@@ -52,21 +52,22 @@ impl<'a> SocketBody<'a> {
 
     /// The turn as one frame. `lite` is the value of [`LITE_HEADER`].
     #[must_use]
-    pub fn frame(mut self, going_on: Option<GoingOn<'_>>, lite: Option<&str>) -> Vec<u8> {
+    pub fn frame(&self, going_on: Option<GoingOn<'_>>, lite: Option<&str>) -> Vec<u8> {
+        let mut members = self.0.clone();
         if let Some(GoingOn { response, known }) = going_on {
             let rest = self.items().get(known..).unwrap_or_default().trim_start();
             let input = format!("[{}]", rest.strip_prefix(',').unwrap_or(rest));
-            self.0.set("input", input);
-            self.0.set("previous_response_id", Value::from(response).to_string());
+            members.set("input", input);
+            members.set("previous_response_id", Value::from(response).to_string());
         }
         if let Some(lite) = lite {
-            let metadata = self.0.get("client_metadata").and_then(|text| serde_json::from_str(text).ok());
+            let metadata = members.get("client_metadata").and_then(|text| serde_json::from_str(text).ok());
             let mut metadata: Map<String, Value> = metadata.unwrap_or_default();
             metadata.insert(LITE_METADATA.to_owned(), lite.into());
-            self.0.set("client_metadata", Value::Object(metadata).to_string());
+            members.set("client_metadata", Value::Object(metadata).to_string());
         }
-        self.0.set("type", r#""response.create""#);
-        self.0.write()
+        members.set("type", r#""response.create""#);
+        members.write()
     }
 }
 
@@ -143,9 +144,9 @@ pub fn refused_frame(frame: &str) -> Option<RefusedFrame> {
     };
     let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_lowercase);
     let headers = frame.get("headers").and_then(Value::as_object).into_iter().flatten();
-    let headers = headers.filter_map(|(name, value)| {
+    let headers = headers.map(|(name, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        Some((name.to_lowercase(), value))
+        (name.to_lowercase(), value)
     });
     Some(RefusedFrame {
         status: status.unwrap_or(500),

@@ -20,7 +20,7 @@ use crate::providers::{bad_credential, malformed};
 /// Sockets tried for one turn.
 const MAX_TRIES: usize = 3;
 /// A turn with more items than this says all of them each time: comparing them would take too long.
-const MAX_COMPARED_BYTES: usize = 4 * 1024 * 1024;
+const MAX_COMPARED_BYTES: usize = 2 * 1024 * 1024;
 /// What the upstream says about the socket, not about the turn; it did nothing (facts: codex2api 1.6, clients 2.4).
 const ABOUT_THE_SOCKET: &[&str] = &["websocket_connection_limit_reached", "previous_response_not_found"];
 
@@ -34,14 +34,14 @@ pub(crate) enum OverSocket {
 
 /// How a socket came to be.
 enum Got {
-    Socket(Live, HeaderMap),
+    Socket(Box<Live>, HeaderMap),
     Refused(UpstreamResponse),
     NotOffered,
 }
 
 /// A turn, ready for any socket.
 struct Turn<'a> {
-    body: &'a [u8],
+    read: SocketBody<'a>,
     identity: Identity,
     upgrade: HeaderMap,
     lite: Option<String>,
@@ -63,8 +63,9 @@ pub(crate) async fn over_socket(
     let lite = for_upgrade(&mut upgrade);
     let identity = Identity::new(client, request, address, &upgrade);
     let lite = lite.and_then(|value| value.to_str().ok().map(str::to_owned));
-    let others = others(&request.body)?;
-    let turn = Turn { body: &request.body, identity, upgrade, lite, others };
+    let read = SocketBody::read(&request.body).map_err(|error| malformed(&error.to_string()))?;
+    let others = others(&read);
+    let turn = Turn { read, identity, upgrade, lite, others };
     let mut fresh = false;
     for _ in 0..MAX_TRIES {
         let (mut live, headers) = match get(clients, sockets, address, request, &turn, fresh).await? {
@@ -78,7 +79,7 @@ pub(crate) async fn over_socket(
         let was_used = live.used;
         match ask(&mut live, &turn).await? {
             Ok((Head::Events(events), telling)) => {
-                let body = body(live, events, telling, sockets.parked.clone());
+                let body = body(*live, events, telling, sockets.parked.clone());
                 return Ok(OverSocket::Answered(UpstreamResponse {
                     body,
                     ..connect::over_socket(200, headers, bytes::Bytes::new())
@@ -107,19 +108,19 @@ async fn get(
     fresh: bool,
 ) -> Result<Got, Failure> {
     if !fresh {
-        let read = SocketBody::read(turn.body).map_err(|error| malformed(&error.to_string()))?;
-        let items = comparable(&read);
+        let items = turn.comparable();
         let knows = |told: &super::live::Told| {
             items.is_some_and(|items| told.known_of(items, &turn.others).is_some())
         };
         if let Some(live) = sockets.parked.take(&turn.identity, knows).await {
-            return Ok(Got::Socket(live, HeaderMap::new()));
+            return Ok(Got::Socket(Box::new(live), HeaderMap::new()));
         }
     }
     Ok(match connect::open(clients, &request.to.way, address, turn.upgrade.clone()).await? {
         Opened::Socket(stream, headers) => {
             let identity = turn.identity.clone();
-            Got::Socket(Live { stream, identity, born: Instant::now(), told: None, used: false }, headers)
+            let live = Live { stream, identity, born: Instant::now(), told: None, used: false };
+            Got::Socket(Box::new(live), headers)
         }
         Opened::Refused(answer) => Got::Refused(answer),
         Opened::NotOffered => Got::NotOffered,
@@ -130,31 +131,32 @@ type Asked = Result<(Head, Option<Telling>), NoHead>;
 
 /// Says the turn on a socket: only what is new where the socket knows the rest.
 async fn ask(live: &mut Live, turn: &Turn<'_>) -> Result<Asked, Failure> {
-    let read = SocketBody::read(turn.body).map_err(|error| malformed(&error.to_string()))?;
     let told = live.told.take();
-    let going_on = comparable(&read).zip(told.as_ref()).and_then(|(items, told)| {
+    let going_on = turn.comparable().zip(told.as_ref()).and_then(|(items, told)| {
         Some(GoingOn { response: &told.response, known: told.known_of(items, &turn.others)? })
     });
-    let telling = comparable(&read).map(|items| Telling::new(items, turn.others));
-    let frame = read.frame(going_on, turn.lite.as_deref());
+    let telling = turn.comparable().map(|items| Telling::new(items, turn.others));
+    let frame = turn.read.frame(going_on, turn.lite.as_deref());
     let frame = String::from_utf8(frame).map_err(|_| malformed("the body is no text"))?;
     Ok(live.ask(frame).await.map(|head| (head, telling)))
 }
 
-fn comparable<'a>(read: &'a SocketBody<'_>) -> Option<&'a str> {
-    Some(read.items()).filter(|items| items.len() <= MAX_COMPARED_BYTES)
+impl Turn<'_> {
+    /// The items, if they are few enough to be compared.
+    fn comparable(&self) -> Option<&str> {
+        Some(self.read.items()).filter(|items| items.len() <= MAX_COMPARED_BYTES)
+    }
 }
 
 /// Everything but the items, as a digest.
-fn others(body: &[u8]) -> Result<[u8; 32], Failure> {
-    let read = SocketBody::read(body).map_err(|error| malformed(&error.to_string()))?;
+fn others(read: &SocketBody<'_>) -> [u8; 32] {
     let mut digest = Sha256::new();
     for (name, value) in read.frame_members() {
         for part in [name, "\0", value, "\0"] {
             digest.update(part.as_bytes());
         }
     }
-    Ok(digest.finalize().into())
+    digest.finalize().into()
 }
 
 fn is_about_the_socket(refused: &RefusedFrame) -> bool {

@@ -48,6 +48,8 @@ const MAX_WAITING: usize = 4;
 const MAX_WAITING_BYTES: usize = MAX_TURN_BYTES;
 /// Frames shorter than this are gathered before they are written, and as much is read at once: a socket costs both.
 const BUFFER: usize = 8 * 1024;
+/// The client opens another socket, or goes on over HTTP, elsewhere.
+const GOING_DOWN: &str = "the gateway is going down";
 
 /// Who opened the socket, and how.
 pub(super) struct Caller {
@@ -186,12 +188,15 @@ impl Session {
                     return self.close(CloseCode::Normal, "nothing was asked for a while").await;
                 }
                 () = stopping.cancelled(), if !running => {
-                    return self.close(CloseCode::Away, "the gateway is going down").await;
+                    return self.close(CloseCode::Away, GOING_DOWN).await;
                 }
             }
             while !self.turn.runs()
                 && let Some(frame) = self.waiting.pop()
             {
+                if stopping.is_cancelled() {
+                    return self.close(CloseCode::Away, GOING_DOWN).await;
+                }
                 self.begin(frame).await?;
             }
         }
