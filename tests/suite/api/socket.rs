@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use gateway_app::Offered;
 use gateway_core::ports::Transport;
-use gateway_lab::{ErrorBody, Fault, FaultRule, RequestRecord, Route};
+use gateway_lab::{ErrorBody, Fault, FaultRule, LabConfig, RequestRecord, Route};
 use serde_json::{Value, json};
 use switchyard_tests::{Answer, InProcess, Socket, create, eventually, read_events, turn};
 
@@ -307,4 +307,28 @@ pub(super) fn error(answer: &Answer) -> Result<Value> {
     let error = answer.json()["error"].clone();
     ensure!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{}", answer.text());
     Ok(error)
+}
+
+/// Over HTTP Codex reads its limits in headers; a turn on a socket has none.
+#[tokio::test(flavor = "multi_thread")]
+async fn codex_is_told_the_quota_in_a_frame_and_others_are_not() -> Result<()> {
+    for upstream in [false, true] {
+        let config = LabConfig { sockets: upstream, rate_limits_event: upstream, ..lab(1) };
+        let gateway = InProcess::start(config).await?;
+        let codex = [("user-agent", "codex_exec/0.169.0 (Debian)"), ("originator", "codex_exec")];
+        for (headers, told) in [(&codex[..], true), (&[], false)] {
+            let mut socket = Socket::open(&gateway.url, "/v1/responses", headers).await?;
+            for _ in 0..2 {
+                let mut frame = create("x");
+                frame["instructions"] = "".into();
+                let frames = socket.turn(&frame).await?;
+                let limits = frames.iter().find(|frame| frame["type"] == "codex.rate_limits");
+                assert_eq!(limits.is_some(), told, "{upstream} {frames:?}");
+                let used = limits.map(|limits| limits["rate_limits"]["primary"]["used_percent"].is_number());
+                assert_ne!(used, Some(false), "{limits:?}");
+            }
+        }
+        gateway.stop().await?;
+    }
+    Ok(())
 }

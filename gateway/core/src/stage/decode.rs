@@ -209,7 +209,8 @@ fn invalid(error: &RequestError) -> Failure {
 }
 
 /// Whether a Codex client is calling: it writes what its backend takes, so nothing is added.
-fn is_codex(headers: &HeaderMap) -> bool {
+#[must_use]
+pub fn is_codex(headers: &HeaderMap) -> bool {
     ["originator", "user-agent"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok()).any(
         |value| {
             let value = value.to_ascii_lowercase();

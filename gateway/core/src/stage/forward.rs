@@ -8,13 +8,15 @@ use futures_util::StreamExt;
 use gateway_domain::{AccountId, AccountKind, Dispatch, Failure, FailureKind, Retry};
 use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_header_list, quota_from_headers};
 use gateway_protocol::keep_alive;
+use gateway_protocol::responses::CallerKind;
 use gateway_protocol::turn::AnswerContext;
 use gateway_scheduler::AccountRef;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use super::Route;
 use super::decode::{Asked, Decoded};
-use super::event_reader::EventReader;
+use super::event_reader::{EventReader, OwnEvents};
 use super::first_look::{FirstLook, Opening, first_look, whole};
 use super::outgoing::{Outgoing, Reading, outgoing};
 use super::reader::Reader;
@@ -24,7 +26,7 @@ use super::settle::Settlement;
 use super::turn_reader::{TurnReader, TurnReading};
 use crate::Gateway;
 use crate::keeper::{AccessToken, NoToken};
-use crate::ports::{Continues, ResponseBody, TurnClient, UpstreamRequest, UpstreamResponse};
+use crate::ports::{Continues, ResponseBody, Transport, TurnClient, UpstreamRequest, UpstreamResponse};
 
 /// Accounts tried for one request.
 pub const MAX_ACCOUNTS_TRIED: usize = 3;
@@ -208,9 +210,12 @@ async fn send(
     }
     let account = settlement.account_ref();
     let reader = match reading {
-        Reading::Responses => {
-            Reader::Events(Box::new(EventReader::new(gateway, decoded.route, decoded.wants_stream, account)))
-        }
+        Reading::Responses => Reader::Events(Box::new(EventReader::new(
+            gateway,
+            own_events(decoded),
+            decoded.wants_stream,
+            account,
+        ))),
         Reading::Along | Reading::Translated | Reading::Whole => {
             let reading = TurnReading {
                 from: dialect,
@@ -234,6 +239,16 @@ async fn send(
             keep_alive: keep_alive(decoded.route.dialect(), decoded.kind),
         }),
         FirstLook::Failed(failure) => Err(failure),
+    }
+}
+
+/// The public dialect has no events of the backend's own. Codex reads them all the same on a socket, where a turn has no
+/// headers that could tell its quota.
+fn own_events(decoded: &Decoded) -> OwnEvents {
+    let is_codex_socket = decoded.transport == Transport::WebSocket && decoded.kind == CallerKind::Codex;
+    match decoded.route {
+        Route::Responses if !is_codex_socket => OwnEvents::Hidden,
+        _ => OwnEvents::Shown,
     }
 }
 

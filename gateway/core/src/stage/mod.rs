@@ -13,7 +13,7 @@ pub(crate) mod settle;
 pub(crate) mod turn_reader;
 
 pub use authenticate::{Authenticated, Caller, KEY_PREFIX, authenticate, hash_client_key, identify};
-pub use decode::{Decoded, INLINE_DECODE_BYTES, bad_turn, decode};
+pub use decode::{Decoded, INLINE_DECODE_BYTES, bad_turn, decode, is_codex};
 pub use relay::{RelayStream, Reply, ReplyBody};
 
 use std::sync::{Arc, OnceLock};

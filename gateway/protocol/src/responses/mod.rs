@@ -16,7 +16,8 @@ pub use event::{EventKind, Terminal, classify_event, read_terminal, response_id}
 pub use foreign::without_foreign_reasoning;
 pub use request::{CallerKind, CodexBody, Decoded, RequestError, Routing, decode};
 pub use socket::{
-    Create, Purpose, TURN_HEADERS, error_event_frame, error_frame, output_item, prepared_frames, read_create,
+    Create, Purpose, TURN_HEADERS, error_event_frame, error_frame, output_item, prepared_frames,
+    rate_limits_frame, read_create,
 };
 pub use turn::Responses;
 pub use upstream_socket::{

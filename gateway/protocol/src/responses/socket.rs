@@ -230,10 +230,74 @@ pub fn prepared_frames(id: &str, model: &str, created_at: i64) -> [String; 2] {
     ]
 }
 
+/// The quota headers of an answer as the frame that Codex reads them from: a socket has no headers of its own for each
+/// turn. `None` when they tell no window.
+#[must_use]
+pub fn rate_limits_frame<'a>(header: impl Fn(&str) -> Option<&'a str>, now: i64) -> Option<String> {
+    let number = |slot: &str, name: &str| -> Option<Value> {
+        let text = header(&format!("x-codex-{slot}-{name}"))?.trim();
+        text.parse::<i64>().map(Value::from).ok().or_else(|| text.parse::<f64>().map(Value::from).ok())
+    };
+    let window = |slot: &str| -> Option<Value> {
+        let used = number(slot, "used-percent")?;
+        let resets_at = number(slot, "reset-at").and_then(|at| at.as_i64());
+        Some(json!({
+            "used_percent": used,
+            "window_minutes": number(slot, "window-minutes"),
+            "reset_at": resets_at,
+            "reset_after_seconds": resets_at.map(|at| at.saturating_sub(now).max(0)),
+        }))
+    };
+    let (primary, secondary) = (window("primary"), window("secondary"));
+    if primary.is_none() && secondary.is_none() {
+        return None;
+    }
+    let is_full = |window: &Option<Value>| {
+        window
+            .as_ref()
+            .and_then(|window| window.get("used_percent")?.as_f64())
+            .is_some_and(|used| used >= 100.0)
+    };
+    let reached = is_full(&primary) || is_full(&secondary);
+    let limits = json!({
+        "allowed": !reached,
+        "limit_reached": reached,
+        "primary": primary,
+        "secondary": secondary,
+    });
+    let plan = header("x-codex-plan-type");
+    Some(json!({ "type": "codex.rate_limits", "plan_type": plan, "rate_limits": limits }).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use gateway_domain::FailureKind;
+
+    #[test]
+    fn quota_headers_become_a_frame() {
+        let told = |headers: &[(&str, &'static str)]| {
+            let find = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+            rate_limits_frame(find, 1_000).map(|frame| serde_json::from_str::<Value>(&frame).unwrap())
+        };
+        assert_eq!(told(&[("x-codex-plan-type", "plus")]), None);
+        let frame = told(&[
+            ("x-codex-plan-type", "plus"),
+            ("x-codex-primary-used-percent", "100"),
+            ("x-codex-primary-window-minutes", "300"),
+            ("x-codex-primary-reset-at", "1060"),
+        ])
+        .unwrap();
+        assert_eq!(frame["plan_type"], "plus");
+        assert_eq!(
+            (&frame["rate_limits"]["limit_reached"], &frame["rate_limits"]["secondary"]),
+            (&json!(true), &json!(null))
+        );
+        assert_eq!(
+            frame["rate_limits"]["primary"],
+            json!({"used_percent":100,"window_minutes":300,"reset_at":1060,"reset_after_seconds":60})
+        );
+    }
 
     fn body(frame: &str, before: Option<&str>) -> String {
         String::from_utf8(read_create(frame.as_bytes()).unwrap().body(before)).unwrap()

@@ -14,10 +14,12 @@ use futures_util::{SinkExt, StreamExt};
 use gateway_core::pipeline;
 use gateway_core::ports::Transport;
 use gateway_core::stage::{
-    Early, INLINE_DECODE_BYTES, Peer, Received, RelayStream, ReplyBody, Route, identify,
+    Early, INLINE_DECODE_BYTES, Peer, Received, RelayStream, ReplyBody, Route, identify, is_codex,
 };
 use gateway_domain::{Failure, FailureKind, RequestId};
-use gateway_protocol::responses::{Purpose, RequestError, error_frame, prepared_frames, read_create};
+use gateway_protocol::responses::{
+    Purpose, RequestError, error_frame, prepared_frames, rate_limits_frame, read_create,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -80,7 +82,7 @@ enum Turn {
 
 /// A piece of a turn.
 enum Piece {
-    Begun(Box<RelayStream>),
+    Begun(HeaderMap, Box<RelayStream>),
     Whole(Bytes),
     Failed(Failure),
     Events(Bytes),
@@ -94,7 +96,7 @@ impl Turn {
             Self::None => std::future::pending().await,
             Self::Asking(answering, _) => match answering.await {
                 Ok(reply) => match reply.body {
-                    ReplyBody::Stream(events) => Piece::Begun(events),
+                    ReplyBody::Stream(events) => Piece::Begun(reply.headers, events),
                     ReplyBody::Whole(object) => Piece::Whole(object),
                 },
                 Err(failure) => Piece::Failed(failure),
@@ -303,7 +305,14 @@ impl Session {
     /// Passes a piece of the running turn on.
     async fn pass_on(&mut self, piece: Piece) -> Result<(), Gone> {
         match piece {
-            Piece::Begun(events) => self.turn = Turn::Streaming(events),
+            Piece::Begun(headers, events) => {
+                self.turn = Turn::Streaming(events);
+                if is_codex(&self.caller.headers) {
+                    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+                    let frame = rate_limits_frame(header, self.state.gateway.now().as_secs());
+                    self.send(frame.map(|frame| Message::Text(frame.into())).into_iter().collect()).await?;
+                }
+            }
             Piece::Events(chunk) => {
                 let frames = frames_of(&chunk, &mut self.kept);
                 self.send(frames).await?;
