@@ -59,7 +59,7 @@ pub(crate) async fn over_socket(
     if !sockets.is_offered_at(address, Instant::now()) {
         return Ok(OverSocket::UseHttp);
     }
-    let mut upgrade = headers::for_turn(&mut request.clone()).map_err(bad_credential)?;
+    let mut upgrade = headers::for_turn(request).map_err(bad_credential)?;
     let lite = for_upgrade(&mut upgrade);
     let identity = Identity::new(client, request, address, &upgrade);
     let lite = lite.and_then(|value| value.to_str().ok().map(str::to_owned));
