@@ -24,7 +24,8 @@ fn row(place: usize, attempt: &AttemptView, bar: &Bar) -> impl IntoView + use<> 
     let status = attempt.upstream_status.map(|status| format!("status {status}"));
     let first = attempt.first_event_ms.map(|ms| format!("first event after {}", took(ms)));
     let start = (attempt.started_ms >= 0.5).then(|| format!("started at {}", took(attempt.started_ms)));
-    let facts = [status, start, first].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let transport = attempt.transport.clone().filter(|transport| transport != "http");
+    let facts = [status, transport, start, first].into_iter().flatten().collect::<Vec<_>>().join(" · ");
     view! {
         <li class="try" data-testid="attempt-row">
             <div class="try-head">

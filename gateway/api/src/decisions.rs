@@ -78,6 +78,8 @@ pub struct AttemptView {
     pub outcome: String,
     /// The upstream's status, if it answered.
     pub upstream_status: Option<u16>,
+    /// How the upstream was spoken to, once it answered: `http` or `websocket`.
+    pub transport: Option<String>,
     /// From the arrival of the request to the start of this try.
     pub started_ms: f64,
     /// From the start of this try to its first event.
@@ -116,6 +118,8 @@ pub struct DecisionView {
     pub summary: DecisionSummary,
     /// The route it came in by.
     pub route: String,
+    /// How the client spoke: `http` or `websocket`.
+    pub transport: String,
     /// Whether the client asked for a stream.
     pub streaming: bool,
     /// The conversation's key.

@@ -13,4 +13,6 @@ mod telemetry;
 mod workbench;
 
 pub use config::Settings;
+pub use gateway_server::Offered;
+pub use gateway_upstream::SocketUse;
 pub use run::{Refreshing, Running, StartError, start};

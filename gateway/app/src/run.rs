@@ -8,7 +8,7 @@ use gateway_core::ports::{Clock, Ledger, Refresher, SettlementRecord};
 use gateway_core::sign_in::SignIns;
 use gateway_core::{Gateway, POLICY_SETTING, Parts, background};
 use gateway_policy_host::FolderWatch;
-use gateway_server::{AppState, CallbackDoor, Metrics};
+use gateway_server::{AppState, CallbackDoor, Metrics, Sockets};
 use gateway_store::{KeyRing, Store, StoreOptions};
 use gateway_upstream::{BaseUrls, Clients, OAuthIssuer, Providers};
 use tokio::net::TcpListener;
@@ -102,7 +102,7 @@ pub async fn start(
     let (store, Loaded { policies, folder }) =
         tokio::try_join!(open_store(settings), load_policies(settings))?;
     let assembled = assemble(settings, &store, policies, clock, refreshing)?;
-    let Assembled { gateway, edge, workbench, settlements, signals } = assembled;
+    let Assembled { gateway, edge, workbench, sockets, settlements, signals } = assembled;
     choose_policy(&gateway, settings, &store).await?;
     // Before the first request: an account that is stored is an account that serves.
     gateway.sync_accounts().await?;
@@ -117,7 +117,7 @@ pub async fn start(
     let Signals { tracker, stopping, drained, deadline } = signals;
     let note = leave_note(settings, address, &gateway);
     let router = gateway_server::router(edge);
-    let serving = spawn(gateway_server::serve(listener, router, stopping.clone()));
+    let serving = spawn(gateway_server::serve(listener, router, sockets, stopping.clone()));
     Ok(Running {
         address,
         gateway,
@@ -138,6 +138,7 @@ pub(crate) struct Assembled {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) edge: AppState,
     workbench: Arc<ScriptBench>,
+    sockets: Sockets,
     settlements: (mpsc::Receiver<SettlementRecord>, Arc<dyn Ledger>),
     signals: Signals,
 }
@@ -160,7 +161,8 @@ pub(crate) fn assemble(
 ) -> Result<Assembled, StartError> {
     let metrics = Arc::new(Metrics::default());
     let clients = Arc::new(Clients::new()?);
-    let providers = Arc::new(Providers::new(&base_urls(settings), clients.clone(), clock.clone())?);
+    let providers = Providers::new(&base_urls(settings), clients.clone(), clock.clone())?;
+    let providers = Arc::new(providers.with_sockets(settings.upstream_sockets));
     let issuer = Arc::new(OAuthIssuer::new(&settings.oauth_url, clients, clock.clone())?);
     let (tracker, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (drained, deadline) = (CancellationToken::new(), CancellationToken::new());
@@ -191,9 +193,10 @@ pub(crate) fn assemble(
     });
     let door = CallbackDoor::new(gateway.clone(), sign_ins, settings.callback_port);
     let workbench = Arc::new(ScriptBench::new(settings.policies_dir()));
-    let edge = AppState::new(gateway.clone(), metrics, door, workbench.clone());
+    let sockets = Sockets::new(settings.client_sockets);
+    let edge = AppState::new(gateway.clone(), metrics, door, workbench.clone(), sockets.clone());
     let signals = Signals { tracker, stopping, drained, deadline };
-    Ok(Assembled { gateway, edge, workbench, settlements: (to_write, ledger), signals })
+    Ok(Assembled { gateway, edge, workbench, sockets, settlements: (to_write, ledger), signals })
 }
 
 fn base_urls(settings: &Settings) -> BaseUrls {

@@ -8,6 +8,7 @@ use gateway_domain::{AccountId, FailureKind, KeyScope, RequestId, SessionKey, Ti
 use gateway_scheduler::{ClosedWays, PolicyVersion, RankDecision, RankInput, Roster};
 use parking_lot::Mutex;
 
+use crate::ports::Transport;
 use crate::stage::Route;
 
 /// Decisions kept.
@@ -70,6 +71,8 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// The upstream's status, once it answered.
     pub upstream_status: Option<u16>,
+    /// What carried it to the upstream, once that answered.
+    pub transport: Option<Transport>,
     /// From the request's arrival to its start.
     pub started: Duration,
     /// From its start to its first event.
@@ -99,6 +102,8 @@ pub struct DecisionState {
     pub model: Arc<str>,
     /// The conversation.
     pub session: Option<SessionKey>,
+    /// How its client speaks.
+    pub transport: Transport,
     /// Whether events were asked for.
     pub streaming: bool,
     /// Size of the body.
@@ -132,6 +137,7 @@ impl Decision {
                 client: unknown.clone(),
                 model: unknown,
                 session: None,
+                transport: Transport::Http,
                 streaming: false,
                 body_bytes,
                 edits: Vec::new(),

@@ -213,6 +213,8 @@ pub struct LabConfig {
     pub request_log: usize,
     /// Larger bodies are answered 413.
     pub max_body_bytes: usize,
+    /// Whether `GET /codex/responses` can be upgraded to a WebSocket; answered 426 otherwise.
+    pub sockets: bool,
     /// Answer `/codex/responses` from precomputed bytes: no log, no faults, no validation, windows stand still.
     pub canned_bench: bool,
 }
@@ -241,6 +243,7 @@ impl LabConfig {
             workspace_backend_origin: "https://chatgpt.com".to_owned(),
             request_log: 1024,
             max_body_bytes: 128 * 1024 * 1024,
+            sockets: false,
             canned_bench: false,
         }
     }

@@ -119,12 +119,7 @@ pub(crate) async fn exchange(lab: Lab, route: Route, request: Request, natural: 
         Route::Token => oauth::owner(&lab, &arrived),
         _ => arrived.caller.ok(),
     };
-    let seq = record(&lab, route, &arrived, account);
-    let fault = lab.shared().faults.take(route, account);
-    count(&lab, account, fault.is_some());
-    if let (Some(seq), Some(fault)) = (seq, &fault) {
-        lab.shared().log.update(seq, |record| record.fault = Some(fault.clone()));
-    }
+    let (seq, fault) = arrive(&lab, route, &arrived, account);
     let mut response = match preempt(&lab, fault.as_ref()).await {
         Some(response) => response,
         None => {
@@ -134,11 +129,38 @@ pub(crate) async fn exchange(lab: Lab, route: Route, request: Request, natural: 
         }
     };
     finish(&lab, route, account, &mut response);
-    if let Some(seq) = seq.filter(|_| response.extensions().get::<Abandon>().is_none()) {
-        let status = response.status().as_u16();
-        lab.shared().log.update(seq, |record| record.status = Some(status));
-    }
+    answered(&lab, seq, &response);
     response
+}
+
+/// Notes a request and takes the fault that it runs into.
+pub(crate) fn arrive(
+    lab: &Lab,
+    route: Route,
+    arrived: &Arrived,
+    account: Option<usize>,
+) -> (Option<u64>, Option<Fault>) {
+    let seq = record(lab, route, arrived, account);
+    let fault = lab.shared().faults.take(route, account);
+    count(lab, account, fault.is_some());
+    if let (Some(seq), Some(fault)) = (seq, &fault) {
+        lab.shared().log.update(seq, |record| record.fault = Some(fault.clone()));
+    }
+    (seq, fault)
+}
+
+/// Notes what a request was answered.
+pub(crate) fn answered(lab: &Lab, seq: Option<u64>, response: &Response<Body>) {
+    if response.extensions().get::<Abandon>().is_none() {
+        answered_with(lab, seq, response.status());
+    }
+}
+
+/// The same for an answer that is no response of its own.
+pub(crate) fn answered_with(lab: &Lab, seq: Option<u64>, status: StatusCode) {
+    if let Some(seq) = seq {
+        lab.shared().log.update(seq, |record| record.status = Some(status.as_u16()));
+    }
 }
 
 /// Whose token the request carries.
@@ -188,7 +210,7 @@ fn count(lab: &Lab, account: Option<usize>, fault: bool) {
 }
 
 /// Faults that act before the route gets to work.
-async fn preempt(lab: &Lab, fault: Option<&Fault>) -> Option<Response<Body>> {
+pub(crate) async fn preempt(lab: &Lab, fault: Option<&Fault>) -> Option<Response<Body>> {
     let now = lab.clock().now();
     match fault? {
         Fault::RefuseConnection => Some(abandoned()),
@@ -213,7 +235,12 @@ async fn preempt(lab: &Lab, fault: Option<&Fault>) -> Option<Response<Body>> {
     }
 }
 
-fn send(lab: &Lab, answer: Answer, fault: Option<&Fault>, control: Option<ConnControl>) -> Response<Body> {
+pub(crate) fn send(
+    lab: &Lab,
+    answer: Answer,
+    fault: Option<&Fault>,
+    control: Option<ConnControl>,
+) -> Response<Body> {
     if fault == Some(&Fault::DropAnswer) {
         return abandoned();
     }
@@ -236,7 +263,7 @@ fn send(lab: &Lab, answer: Answer, fault: Option<&Fault>, control: Option<ConnCo
 }
 
 /// The headers that go with every answer, good or bad.
-fn finish(lab: &Lab, route: Route, account: Option<usize>, response: &mut Response<Body>) {
+pub(crate) fn finish(lab: &Lab, route: Route, account: Option<usize>, response: &mut Response<Body>) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(lab.shared().next_request_id()) {
         headers.insert("x-request-id", id);

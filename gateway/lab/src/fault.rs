@@ -95,6 +95,14 @@ pub enum Fault {
     },
     /// Everything but the terminal event, then a clean end.
     DropCompleted,
+    /// A WebSocket is closed with this code after this many events; over HTTP the answer just ends there.
+    CloseSocket {
+        /// The code: 1000 for no reason, 1009 for a frame that is too large, 1011 for an accident.
+        code: u16,
+        /// How many events come before.
+        #[serde(default)]
+        after_events: usize,
+    },
 }
 
 impl Fault {
@@ -138,6 +146,8 @@ pub enum Route {
     Token,
     /// `POST /backend-api/codex/responses`.
     Responses,
+    /// `GET /backend-api/codex/responses`, the upgrade itself; turns on the socket are [`Route::Responses`].
+    Socket,
     /// `GET /backend-api/codex/models`.
     Models,
     /// `GET /backend-api/wham/usage`.

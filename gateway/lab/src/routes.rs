@@ -18,6 +18,7 @@ mod api;
 pub(crate) mod backend;
 mod control;
 pub(crate) mod oauth;
+mod socket;
 mod turn;
 
 /// Everything the lab serves: issuer, backend, the APIs that take keys, and its own control routes.
@@ -27,8 +28,7 @@ pub fn router(lab: &Lab) -> Router {
     } else {
         post(async |State(lab), request| exchange(lab, Route::Responses, request, turn::answer).await)
     };
-    let responses = responses
-        .get(async |State(lab), request| exchange(lab, Route::Other, request, backend::upgrade).await);
+    let responses = responses.get(socket::upgrade);
     Router::new()
         .route("/backend-api/codex/responses", responses)
         .merge(issuer())

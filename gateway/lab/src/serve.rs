@@ -50,9 +50,10 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
         tracing::debug!(%error, "the lab could not turn off Nagle's algorithm");
     }
     let (io, control) = LabIo::new(stream);
-    let service = service_fn(move |request| answer(router.clone(), request, control.clone()));
+    let ends = shutdown.clone();
+    let service = service_fn(move |request| answer(router.clone(), request, control.clone(), ends.clone()));
     let builder = auto::Builder::new(TokioExecutor::new());
-    let serving = builder.serve_connection(TokioIo::new(io), service);
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     tokio::select! {
         biased;
         () = shutdown.cancelled() => {}
@@ -67,8 +68,11 @@ async fn answer(
     mut router: Router,
     mut request: Request<Incoming>,
     control: ConnControl,
+    ends: CancellationToken,
 ) -> io::Result<Response<Body>> {
     request.extensions_mut().insert(control.clone());
+    // A socket outlives its request, but not the lab.
+    request.extensions_mut().insert(ends);
     let answered: Result<Response<Body>, Infallible> = router.call(request).await;
     let Ok(response) = answered;
     if response.extensions().get::<Abandon>().is_some() {

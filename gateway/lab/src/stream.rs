@@ -42,7 +42,9 @@ pub(crate) fn plan(
             let next = events.get(*n).cloned().unwrap_or_else(|| Bytes::from_static(b": cut short\n\n"));
             then(paced(first(events, *n)), [Step::Flush, Step::Cut(next)])
         }
-        Fault::CleanEofAfterEvents(n) => paced(first(events, *n)),
+        Fault::CleanEofAfterEvents(n) | Fault::CloseSocket { after_events: n, .. } => {
+            paced(first(events, *n))
+        }
         Fault::MalformedEventAfter(n) => paced(insert(events, *n, dialect.malformed())),
         Fault::UnknownEventAfter(n) => paced(insert(events, *n, dialect.unknown())),
         Fault::TruncatedUtf8 => {

@@ -16,7 +16,7 @@ pub(crate) struct Member<'a> {
 
 /// The members of an object in their order. A name that is repeated keeps its last value, as every JSON reader of
 /// the dialects does.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Members<'a>(Vec<Member<'a>>);
 
 /// More members than any real body has; comparing names up to here is cheaper than looking them up.

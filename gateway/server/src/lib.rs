@@ -14,6 +14,7 @@ mod rescue;
 mod routes;
 mod serve;
 mod sessions;
+mod sockets;
 
 pub use admin::import::import_report;
 pub use admin::keys::new_client_key;
@@ -23,6 +24,7 @@ pub use callback::{CALLBACK_PORT, CallbackDoor};
 pub use metrics::Metrics;
 pub use serve::{ServeError, serve};
 pub use sessions::{HashFailed, PasswordError, hash_password};
+pub use sockets::{Offered, Sockets};
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) door: CallbackDoor,
     pub(crate) workbench: Arc<dyn Workbench>,
+    pub(crate) sockets: Sockets,
 }
 
 impl AppState {
@@ -53,8 +56,9 @@ impl AppState {
         metrics: Arc<Metrics>,
         door: CallbackDoor,
         workbench: Arc<dyn Workbench>,
+        sockets: Sockets,
     ) -> Self {
-        Self(Arc::new(Shared { gateway, metrics, sessions: Sessions::default(), door, workbench }))
+        Self(Arc::new(Shared { gateway, metrics, sessions: Sessions::default(), door, workbench, sockets }))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gateway_core::Gateway;
-use gateway_core::ports::{Ended, Observer, RankingSeen};
+use gateway_core::ports::{Ended, Observer, RankingSeen, Transport};
 use gateway_domain::Failure;
 use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -27,6 +27,7 @@ const RANKING_SECONDS: [f64; 10] = [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     route: &'static str,
+    transport: &'static str,
     outcome: &'static str,
     origin: &'static str,
 }
@@ -59,6 +60,7 @@ pub struct Metrics {
     rotations: Family<KindLabel, Counter>,
     settlements_dropped: Counter,
     in_flight: Gauge,
+    sockets: Gauge,
     accounts: Family<KindLabel, Gauge>,
     usable_share: Gauge<f64, AtomicU64>,
 }
@@ -78,6 +80,7 @@ impl Default for Metrics {
             rotations: Family::default(),
             settlements_dropped: Counter::default(),
             in_flight: Gauge::default(),
+            sockets: Gauge::default(),
             accounts: Family::default(),
             usable_share: Gauge::default(),
         };
@@ -93,7 +96,7 @@ impl Metrics {
         let secs = || Unit::Seconds;
         r.register(
             "requests",
-            "requests that ended, by route, outcome and whose doing a failure was",
+            "requests that ended, by route, how their client speaks, outcome and whose doing a failure was",
             self.requests.clone(),
         );
         r.register_with_unit("request_duration", "from arrival to the end", secs(), self.duration.clone());
@@ -128,6 +131,7 @@ impl Metrics {
             self.settlements_dropped.clone(),
         );
         r.register("requests_in_flight", "requests running now", self.in_flight.clone());
+        r.register("websockets_open", "sockets of clients that are open now", self.sockets.clone());
         r.register("accounts", "accounts, by health", self.accounts.clone());
         r.register(
             "accounts_usable_ratio",
@@ -137,8 +141,9 @@ impl Metrics {
     }
 
     /// All of it as text.
-    pub(crate) fn text(&self, gateway: &Gateway) -> String {
+    pub(crate) fn text(&self, gateway: &Gateway, sockets: usize) -> String {
         self.read_pool(gateway);
+        self.sockets.set(i64::try_from(sockets).unwrap_or(i64::MAX));
         let mut text = String::new();
         if encode(&mut text, &self.registry.lock()).is_err() {
             tracing::error!("the metrics could not be written");
@@ -162,11 +167,25 @@ impl Metrics {
 
     /// A request that was refused before the pipeline saw it.
     pub(crate) fn refused(&self, route: &'static str, failure: &Failure, duration: Duration) {
-        self.count(route, failure.kind.label(), failure.origin.label(), duration);
+        self.count(route, Transport::Http, Some(failure), failure.kind.label(), duration);
     }
 
-    fn count(&self, route: &'static str, outcome: &'static str, origin: &'static str, duration: Duration) {
-        self.requests.get_or_create(&RequestLabels { route, outcome, origin }).inc();
+    /// A frame that was refused before the pipeline saw it.
+    pub(crate) fn refused_frame(&self, route: &'static str, failure: &Failure) {
+        self.count(route, Transport::WebSocket, Some(failure), failure.kind.label(), Duration::ZERO);
+    }
+
+    fn count(
+        &self,
+        route: &'static str,
+        transport: Transport,
+        failure: Option<&Failure>,
+        outcome: &'static str,
+        duration: Duration,
+    ) {
+        let origin = failure.map_or("", |failure| failure.origin.label());
+        let transport = transport.label();
+        self.requests.get_or_create(&RequestLabels { route, transport, outcome, origin }).inc();
         self.duration.observe(duration.as_secs_f64());
     }
 }
@@ -177,8 +196,8 @@ impl Observer for Metrics {
     }
 
     fn ended(&self, ended: Ended<'_>) {
-        let origin = ended.failure.map_or("", |failure| failure.origin.label());
-        self.count(ended.route.label(), ended.outcome.label(), origin, ended.duration);
+        let outcome = ended.outcome.label();
+        self.count(ended.route.label(), ended.transport, ended.failure, outcome, ended.duration);
         if let Some(span) = ended.first_event {
             self.first_event.observe(span.as_secs_f64());
         }

@@ -4,12 +4,12 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use gateway_domain::{Dialect, Failure, FailureKind, RequestId};
 use gateway_protocol::messages;
 use gateway_protocol::responses::{error_body, whole_seconds};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, UPGRADE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::AppState;
@@ -82,15 +82,20 @@ pub(crate) fn answer(failure: &Failure, dialect: Dialect, id: Option<&RequestId>
         headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
         headers.insert(REQUEST_ID, id);
     }
-    let wait = failure.retry_after.map(whole_seconds);
-    if status == StatusCode::TOO_MANY_REQUESTS || wait.is_some() {
-        let seconds = wait.unwrap_or(DEFAULT_RETRY_SECONDS).clamp(1, MAX_RETRY_SECONDS);
+    if let Some(seconds) = seconds_to_wait(failure, status) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+/// How long the caller is told to wait; a 429 always says it.
+pub(crate) fn seconds_to_wait(failure: &Failure, status: StatusCode) -> Option<u64> {
+    let wait = failure.retry_after.map(whole_seconds);
+    (status == StatusCode::TOO_MANY_REQUESTS || wait.is_some())
+        .then(|| wait.unwrap_or(DEFAULT_RETRY_SECONDS).clamp(1, MAX_RETRY_SECONDS))
 }
 
 /// The answer to a path that does not exist.
@@ -103,16 +108,6 @@ pub(crate) fn unknown_route(state: &AppState, request: &Request) -> Response {
 pub(crate) async fn method_not_allowed(state: AppState, request: Request) -> Response {
     let message = format!("{} does not take {}", request.uri().path(), request.method());
     unrouted(&state, &Failure::client(FailureKind::MethodNotAllowed, message), supposed_dialect(&request))
-}
-
-/// The answer to a caller that wants a WebSocket where there is none yet; anybody else used the wrong method.
-pub(crate) async fn no_web_socket(State(state): State<AppState>, request: Request) -> Response {
-    let upgrade = request.headers().get(UPGRADE).and_then(|value| value.to_str().ok());
-    if upgrade.is_none_or(|protocol| !protocol.eq_ignore_ascii_case("websocket")) {
-        return method_not_allowed(state, request).await;
-    }
-    let message = "this gateway speaks HTTP with server-sent events here; send the request with POST";
-    unrouted(&state, &Failure::client(FailureKind::NoWebSocket, message), DEFAULT_DIALECT)
 }
 
 /// What the caller of a route that is none speaks: clients of the Anthropic API say so, or ask below its path.

@@ -23,9 +23,9 @@ pub(crate) fn router(state: AppState) -> Router {
 /// SDKs and coding agents.
 fn clients(state: AppState) -> Router {
     Router::new()
-        .route("/v1/responses", post(public::turns::responses).get(rescue::no_web_socket))
-        .route("/responses", post(public::turns::responses).get(rescue::no_web_socket))
-        .route("/backend-api/codex/responses", post(public::turns::codex).get(rescue::no_web_socket))
+        .route("/v1/responses", post(public::turns::responses).get(public::socket::responses))
+        .route("/responses", post(public::turns::responses).get(public::socket::responses))
+        .route("/backend-api/codex/responses", post(public::turns::codex).get(public::socket::codex))
         .route("/v1/chat/completions", post(public::turns::chat))
         .route("/chat/completions", post(public::turns::chat))
         .route("/v1/messages", post(public::turns::messages))

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::peer::PeerAddr;
+use crate::sockets::Sockets;
 
 /// The longest a request's head may take.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -27,13 +28,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[error("cannot accept connections: {0}")]
 pub struct ServeError(#[from] io::Error);
 
-/// Serves until `stopping` is cancelled, then waits until every connection has ended; the caller bounds that wait.
+/// Serves until `stopping` is cancelled, then waits until every connection and socket has ended; the caller bounds that wait.
 ///
 /// # Errors
 /// The listener cannot tell its own address.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    sockets: Sockets,
     stopping: CancellationToken,
 ) -> Result<(), ServeError> {
     listener.local_addr()?;
@@ -68,6 +70,8 @@ pub async fn serve(
     }
     drop(listener);
     graceful.shutdown().await;
+    // Once upgraded, a connection is nobody's but its socket's.
+    sockets.ended().await;
     Ok(())
 }
 

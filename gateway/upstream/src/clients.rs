@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use gateway_core::ports::{ResponseBody, UpstreamResponse, Way};
+use gateway_core::ports::{ResponseBody, Transport, UpstreamResponse, Way};
 use gateway_domain::{Dispatch, Failure, FailureKind, ProxyId, Retry, Secret};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::Full;
 use hyper_util::client::proxy::matcher::Matcher;
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::address::Address;
 use crate::proxy::{self, ProxyUrlError};
@@ -48,6 +49,9 @@ pub struct Clients {
     environment: Matcher,
     direct: reqwest::Client,
     proxied: Mutex<HashMap<ProxyId, Proxied>>,
+    /// For upgrades, which only HTTP/1.1 has; made when the first one is wanted.
+    upgrading: OnceCell<reqwest::Client>,
+    upgrading_proxied: Mutex<HashMap<ProxyId, Proxied>>,
 }
 
 struct Proxied {
@@ -68,6 +72,8 @@ impl Clients {
             environment: Matcher::from_env(),
             direct: settings().build()?,
             proxied: Mutex::default(),
+            upgrading: OnceCell::new(),
+            upgrading_proxied: Mutex::default(),
         })
     }
 
@@ -87,14 +93,13 @@ impl Clients {
                 send(&self.direct, address, outgoing, head_time).await.map_err(Unanswered::straight)
             }
             Way::Proxy { id, url } => {
-                let client = self.through(id, url).await.map_err(|error| unreachable(error.to_string()))?;
+                let client = through(&self.proxied, id, url, settings)
+                    .await
+                    .map_err(|error| unreachable(error.to_string()))?;
                 let answer =
                     send(&client, address, outgoing, head_time).await.map_err(Unanswered::through_proxy)?;
-                // Only a proxy says this: the upstream did not see the request.
                 if answer.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-                    return Err(unreachable(
-                        "the egress proxy refused its user name and password".to_owned(),
-                    ));
+                    return Err(proxy_refused());
                 }
                 Ok(answer)
             }
@@ -119,7 +124,7 @@ impl Clients {
             NoAnswer::Broken => Unanswered::Broken.straight(),
         })?;
         let (head, body) = response.into_parts();
-        Ok(UpstreamResponse { status: head.status, headers: head.headers, body: chunks(body) })
+        Ok(over_http(head.status, head.headers, chunks(body)))
     }
 
     /// Asks a small question: the whole answer, within its time and size.
@@ -136,22 +141,35 @@ impl Clients {
         tokio::time::timeout(SMALL_QUESTION_TIME, asking).await.map_err(|_| no_answer())?
     }
 
-    /// The client of one proxy.
-    async fn through(&self, id: &ProxyId, url: &Secret) -> Result<reqwest::Client, ProxyUrlError> {
-        let now = Instant::now();
-        if let Some(known) = self.proxied.lock().get_mut(id).filter(|known| known.url == *url) {
-            known.used = now;
-            return Ok(known.client.clone());
+    /// Asks for an upgrade; the caller bounds the wait. No turn was sent when it fails.
+    pub(crate) async fn upgrade(
+        &self,
+        way: &Way,
+        address: &Address,
+        headers: HeaderMap,
+    ) -> Result<reqwest::Response, Failure> {
+        let outgoing = Outgoing::get(headers);
+        let answer = match way {
+            // The machine's own proxies are minded by every client that is made of settings.
+            Way::Direct => {
+                let client = self.upgrading.get_or_try_init(straight_upgrader).await?;
+                client
+                    .execute(request(address, outgoing))
+                    .await
+                    .map_err(|error| Unanswered::because(&error).straight())
+            }
+            Way::Proxy { id, url } => {
+                let client = through(&self.upgrading_proxied, id, url, upgrades).await;
+                let client = client.map_err(|error| unreachable(error.to_string()))?;
+                let answer = client.execute(request(address, outgoing)).await;
+                answer.map_err(|error| Unanswered::because(&error).through_proxy())
+            }
+        };
+        let answer = answer.map_err(|failure| failure.dispatched(Dispatch::NotSent))?;
+        if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Err(proxy_refused());
         }
-        // Certificates are read from disk, which takes up to 20 ms: not under the lock, not on this thread.
-        let to_make = url.clone();
-        let making = tokio::task::spawn_blocking(move || proxied_client(&to_make));
-        let client = making.await.map_err(|_| ProxyUrlError::NoClient)??;
-        let made = Proxied { url: url.clone(), client: client.clone(), used: now };
-        let mut proxied = self.proxied.lock();
-        forget_unused(&mut proxied, now);
-        proxied.insert(id.clone(), made);
-        Ok(client)
+        Ok(answer)
     }
 
     /// As if the machine's environment named this proxy for plain HTTP, except for `localhost`.
@@ -163,6 +181,8 @@ impl Clients {
             environment: Matcher::builder().http(proxy.to_owned()).no("localhost").build(),
             direct: settings().proxy(named).build().unwrap(),
             proxied: Mutex::default(),
+            upgrading: OnceCell::new(),
+            upgrading_proxied: Mutex::default(),
         }
     }
 
@@ -170,6 +190,37 @@ impl Clients {
     #[cfg(test)]
     pub(crate) fn proxied(&self) -> usize {
         self.proxied.lock().len()
+    }
+}
+
+/// The client of one proxy.
+async fn through(
+    clients: &Mutex<HashMap<ProxyId, Proxied>>,
+    id: &ProxyId,
+    url: &Secret,
+    settings: fn() -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, ProxyUrlError> {
+    let now = Instant::now();
+    if let Some(known) = clients.lock().get_mut(id).filter(|known| known.url == *url) {
+        known.used = now;
+        return Ok(known.client.clone());
+    }
+    // Certificates are read from disk, which takes up to 20 ms: not under the lock, not on this thread.
+    let to_make = url.clone();
+    let making = tokio::task::spawn_blocking(move || client_through(&to_make, settings()));
+    let client = making.await.map_err(|_| ProxyUrlError::NoClient)??;
+    let made = Proxied { url: url.clone(), client: client.clone(), used: now };
+    let mut clients = clients.lock();
+    forget_unused(&mut clients, now);
+    clients.insert(id.clone(), made);
+    Ok(client)
+}
+
+async fn straight_upgrader() -> Result<reqwest::Client, Failure> {
+    let making = tokio::task::spawn_blocking(|| upgrades().build());
+    match making.await {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(_)) | Err(_) => Err(unreachable("the client for WebSockets could not be set up".to_owned())),
     }
 }
 
@@ -186,8 +237,17 @@ fn forget_unused(proxied: &mut HashMap<ProxyId, Proxied>, now: Instant) {
 
 /// A client that sends everything through one proxy.
 pub(crate) fn proxied_client(url: &Secret) -> Result<reqwest::Client, ProxyUrlError> {
+    client_through(url, settings())
+}
+
+fn client_through(url: &Secret, settings: reqwest::ClientBuilder) -> Result<reqwest::Client, ProxyUrlError> {
     let proxy = reqwest::Proxy::all(proxy::checked(url)?).map_err(|_| ProxyUrlError::NotAUrl)?;
-    settings().proxy(proxy).build().map_err(|_| ProxyUrlError::NoClient)
+    settings.proxy(proxy).build().map_err(|_| ProxyUrlError::NoClient)
+}
+
+/// Settings for connections that are upgraded: each is used for one socket.
+fn upgrades() -> reqwest::ClientBuilder {
+    settings().http1_only().pool_max_idle_per_host(0)
 }
 
 fn settings() -> reqwest::ClientBuilder {
@@ -207,17 +267,30 @@ async fn send(
     outgoing: Outgoing,
     head_time: Duration,
 ) -> Result<UpstreamResponse, Unanswered> {
+    let sending = tokio::time::timeout(head_time, client.execute(request(address, outgoing)));
+    let response =
+        sending.await.map_err(|_| Unanswered::TimedOut)?.map_err(|error| Unanswered::because(&error))?;
+    Ok(whole_answer(response))
+}
+
+fn request(address: &Address, outgoing: Outgoing) -> reqwest::Request {
     let mut request = reqwest::Request::new(outgoing.method, address.url.clone());
     *request.headers_mut() = outgoing.headers;
     if !outgoing.body.is_empty() || request.method() == Method::POST {
         *request.body_mut() = Some(outgoing.body.into());
     }
-    let sending = tokio::time::timeout(head_time, client.execute(request));
-    let mut response =
-        sending.await.map_err(|_| Unanswered::TimedOut)?.map_err(|error| Unanswered::because(&error))?;
+    request
+}
+
+/// An answer as it comes.
+pub(crate) fn whole_answer(mut response: reqwest::Response) -> UpstreamResponse {
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let body = response.bytes_stream().map(|chunk| chunk.map_err(|error| broken_off(error.is_timeout())));
-    Ok(UpstreamResponse { status, headers, body: Box::pin(body) })
+    over_http(status, headers, Box::pin(body))
+}
+
+const fn over_http(status: StatusCode, headers: HeaderMap, body: ResponseBody) -> UpstreamResponse {
+    UpstreamResponse { status, transport: Transport::Http, headers, body }
 }
 
 /// Why nothing of an answer was seen.
@@ -266,7 +339,12 @@ fn unreachable(why: String) -> Failure {
     Failure::upstream(FailureKind::Unreachable, why).retry(Retry::OtherAccount).dispatched(Dispatch::NotSent)
 }
 
-fn no_answer() -> Failure {
+/// Only a proxy says 407: the upstream did not see the request.
+fn proxy_refused() -> Failure {
+    unreachable("the egress proxy refused its user name and password".to_owned())
+}
+
+pub(crate) fn no_answer() -> Failure {
     Failure::upstream(FailureKind::UpstreamTimeout, "the upstream did not answer in time")
         .retry(Retry::OtherAccount)
         .dispatched(Dispatch::Ambiguous)
@@ -305,17 +383,15 @@ mod tests {
     async fn each_proxy_has_one_client_until_its_address_changes() {
         let clients = Clients::new().unwrap();
         let (id, url) = proxy(1);
-        clients.through(&id, &url).await.unwrap();
-        clients.through(&id, &url).await.unwrap();
+        let ask = async |url: &Secret| through(&clients.proxied, &id, url, settings).await;
+        ask(&url).await.unwrap();
+        ask(&url).await.unwrap();
         assert_eq!(clients.proxied(), 1);
         let before = clients.proxied.lock()[&id].url.clone();
-        clients.through(&id, &Secret::from("socks5h://u:p@127.0.0.1:9")).await.unwrap();
+        ask(&Secret::from("socks5h://u:p@127.0.0.1:9")).await.unwrap();
         assert_eq!(clients.proxied(), 1);
         assert_ne!(clients.proxied.lock()[&id].url, before);
-        assert_eq!(
-            clients.through(&id, &Secret::from("gopher://x")).await.unwrap_err(),
-            ProxyUrlError::WrongScheme
-        );
+        assert_eq!(ask(&Secret::from("gopher://x")).await.unwrap_err(), ProxyUrlError::WrongScheme);
     }
 
     #[test]

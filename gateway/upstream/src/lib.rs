@@ -1,4 +1,4 @@
-//! HTTP to providers: requests, quotas, catalogues and looks at what an address is; the rotation of tokens and the
+//! HTTP and WebSocket to providers: requests, quotas, catalogues and looks at what an address is; the rotation of tokens and the
 //! sign-in; the ways out, straight or through proxies.
 //!
 //! Refuses: choosing accounts, retrying, reading bodies it only passes on. Every wait has a deadline here.
@@ -16,6 +16,7 @@ mod providers;
 mod proxy;
 mod sign_in;
 mod sites;
+mod sockets;
 mod straight;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use clients::{Clients, MAX_PROXIED_CLIENTS, UNUSED_CLIENT};
 pub use oauth::OAuthIssuer;
 pub use providers::{BaseUrls, Providers};
 pub use proxy::{ProxyUrlError, check_proxy_url};
+pub use sockets::{MAX_SOCKET_TURN_BYTES, NOT_OFFERED_TIME, SocketUse};
 
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ pub const IDLE_CONNECTION: Duration = Duration::from_secs(90);
 pub const HEAD_TIME: Duration = Duration::from_secs(300);
 /// The same for endpoints that may answer only when the whole answer is there.
 pub const WHOLE_ANSWER_TIME: Duration = Duration::from_secs(600);
+/// Upgrading a connection to WebSocket, opening it included.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 /// A small question (quota, catalogue, rotation, sign-in), from start to end.
 pub const SMALL_QUESTION_TIME: Duration = Duration::from_secs(20);
 /// Trying a proxy, from start to end.

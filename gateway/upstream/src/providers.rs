@@ -7,7 +7,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateway_core::ports::{
-    Clock, Destination, Endpoint, Inspection, ProxyProbe, Upstream, UpstreamRequest, UpstreamResponse,
+    Clock, Destination, Endpoint, Inspection, ProxyProbe, TurnClient, Upstream, UpstreamRequest,
+    UpstreamResponse,
 };
 use gateway_domain::{AccountKind, Failure, FailureKind, QuotaSnapshot, Retry, Secret};
 use gateway_protocol::codex::{Redemption, classify_answer, quota_from_usage, redeem_body, redemption};
@@ -17,6 +18,7 @@ use crate::address::Address;
 use crate::clients::{Clients, Outgoing};
 use crate::headers::BadCredential;
 use crate::sites::{Site, Sites};
+use crate::sockets::{OverSocket, SocketUse, Sockets, over_socket};
 use crate::{BuildError, HEAD_TIME, WHOLE_ANSWER_TIME, codex, gateway, headers, inspect, proxy};
 
 /// Where the providers are, unless an account has an address of its own.
@@ -45,6 +47,7 @@ pub struct Providers {
     clients: Arc<Clients>,
     clock: Arc<dyn Clock>,
     sites: Sites,
+    sockets: Sockets,
 }
 
 impl Providers {
@@ -53,7 +56,30 @@ impl Providers {
     /// # Errors
     /// An address is no URL that can be asked.
     pub fn new(urls: &BaseUrls, clients: Arc<Clients>, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
-        Ok(Self { clients, clock, sites: Sites::new(urls)? })
+        Ok(Self { clients, clock, sites: Sites::new(urls)?, sockets: Sockets::new(SocketUse::default()) })
+    }
+
+    /// The same with sockets used otherwise than by default.
+    #[must_use]
+    pub fn with_sockets(self, when: SocketUse) -> Self {
+        Self { sockets: Sockets::new(when), ..self }
+    }
+
+    async fn client_turn(
+        &self,
+        request: UpstreamRequest,
+        client: TurnClient,
+    ) -> Result<UpstreamResponse, Failure> {
+        if self.sockets.carry(&request, &client) {
+            let site = self.sites.of(&request.to)?;
+            let (kind, endpoint) = (request.to.kind, request.endpoint);
+            let address = site.endpoint(endpoint).ok_or_else(|| no_endpoint(kind, endpoint))?;
+            let sent = over_socket(&self.clients, &self.sockets, address, &request, &client).await?;
+            if let OverSocket::Answered(answer) = sent {
+                return Ok(answer);
+            }
+        }
+        self.turn(request).await
     }
 
     async fn turn(&self, request: UpstreamRequest) -> Result<UpstreamResponse, Failure> {
@@ -181,6 +207,14 @@ impl Upstream for Providers {
         self.turn(request).boxed()
     }
 
+    fn respond_to(
+        &self,
+        request: UpstreamRequest,
+        client: TurnClient,
+    ) -> BoxFuture<'_, Result<UpstreamResponse, Failure>> {
+        self.client_turn(request, client).boxed()
+    }
+
     fn quota(
         &self,
         to: Arc<Destination>,
@@ -236,7 +270,7 @@ fn no_endpoint(kind: AccountKind, endpoint: Endpoint) -> Failure {
     Failure::gateway(FailureKind::UnknownRoute, why).retry(Retry::OtherAccount)
 }
 
-fn bad_credential(error: BadCredential) -> Failure {
+pub(crate) fn bad_credential(error: BadCredential) -> Failure {
     Failure::gateway(FailureKind::AccountUnauthorized, error.to_string()).retry(Retry::OtherAccount)
 }
 

@@ -32,6 +32,8 @@ mod routes;
 mod scheduling;
 mod session;
 mod sign_in;
+mod socket;
+mod socket_upstream;
 mod stream_faults;
 mod tokens;
 mod torture;

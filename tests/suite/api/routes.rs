@@ -83,23 +83,6 @@ async fn what_does_not_exist_says_so_in_the_shape_of_its_surface() -> Result<()>
     gateway.stop().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn codex_is_told_at_once_to_go_on_over_http() -> Result<()> {
-    let gateway = InProcess::start(lab(1)).await?;
-    for path in ["/v1/responses", "/backend-api/codex/responses"] {
-        let request = gateway.http.get(format!("{}{path}", gateway.url));
-        let request = request
-            .header("connection", "upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        let answer = Answer::read(request.send().await?).await?;
-        check(&answer, 426, "websocket_not_offered", OpenAi).with_context(|| path)?;
-    }
-    still_serves(&gateway).await?;
-    gateway.stop().await
-}
-
 async fn call(gateway: &InProcess, method: &str, path: &str) -> Result<Answer> {
     let request =
         gateway.http.request(Method::from_bytes(method.as_bytes())?, format!("{}{path}", gateway.url));

@@ -14,14 +14,14 @@ use super::{Rig, installed, run, text};
 const CLIENT_KEY: &str = "sk-of-the-client";
 
 /// A Codex installation with a home of its own.
-struct Codex {
+pub(super) struct Codex {
     program: PathBuf,
-    home: PathBuf,
+    pub(super) home: PathBuf,
 }
 
 /// What `codex exec --json` printed.
-struct Said {
-    events: Vec<Value>,
+pub(super) struct Said {
+    pub(super) events: Vec<Value>,
     errors: String,
 }
 
@@ -40,7 +40,7 @@ env_key = "SWITCHYARD_KEY""#
     }
 
     /// A fresh home. It is not under the temporary folder: Codex refuses helpers there.
-    fn with_provider(test: &str, provider: &str, settings: &str) -> Result<Self> {
+    pub(super) fn with_provider(test: &str, provider: &str, settings: &str) -> Result<Self> {
         let program = installed("node/node_modules/.bin/codex")?;
         let homes = program.ancestors().nth(4).context("the folder of the clients")?.join("homes");
         let home = homes.join(test);
@@ -72,7 +72,7 @@ enabled = false
         Ok(Self { program, home })
     }
 
-    async fn exec(&self, arguments: &[&str]) -> Result<Said> {
+    pub(super) async fn exec(&self, arguments: &[&str]) -> Result<Said> {
         let mut command = Command::new(&self.program);
         // The sandbox needs kernel features that not every machine with tests has, and `echo` does no harm.
         command
@@ -93,22 +93,22 @@ enabled = false
 }
 
 impl Said {
-    fn items(&self, kind: &str) -> Vec<&Value> {
+    pub(super) fn items(&self, kind: &str) -> Vec<&Value> {
         let completed = self.events.iter().filter(|event| event["type"] == "item.completed");
         completed.map(|event| &event["item"]).filter(|item| item["type"] == kind).collect()
     }
 
     /// The last message of the model.
-    fn answer(&self) -> &str {
+    pub(super) fn answer(&self) -> &str {
         self.items("agent_message").last().and_then(|item| item["text"].as_str()).unwrap_or_default()
     }
 
-    fn thread(&self) -> Option<&str> {
+    pub(super) fn thread(&self) -> Option<&str> {
         self.events.iter().find_map(|event| event["thread_id"].as_str())
     }
 
     /// Fails if the client noticed anything wrong.
-    fn is_untroubled(&self) -> Result<()> {
+    pub(super) fn is_untroubled(&self) -> Result<()> {
         let troubled = |event: &&Value| {
             matches!(event["type"].as_str(), Some("error" | "turn.failed"))
                 || event["item"]["type"] == "error"
@@ -122,7 +122,7 @@ impl Said {
 }
 
 /// The account's own credentials, never the client's.
-fn carries_the_accounts_token(turn: &RequestRecord) -> Result<()> {
+pub(super) fn carries_the_accounts_token(turn: &RequestRecord) -> Result<()> {
     let bearer = turn.header("authorization").context("no authorization")?;
     ensure!(bearer.starts_with("Bearer ") && !bearer.contains(CLIENT_KEY), "the client's key went upstream");
     ensure!(turn.account.is_some(), "the lab does not know the token");

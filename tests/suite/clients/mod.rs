@@ -3,6 +3,7 @@
 //! `cargo xtask setup` installs the clients; one that is missing fails its tests and is never skipped.
 
 mod codex;
+mod codex_socket;
 mod openai_python;
 mod tap;
 
@@ -41,6 +42,11 @@ impl Rig {
 
     /// The same with a lab of another kind.
     pub(crate) async fn start_with(config: LabConfig) -> Result<Self> {
+        Self::start_set(config, &[]).await
+    }
+
+    /// The same with settings of the gateway, as environment.
+    pub(crate) async fn start_set(config: LabConfig, set: &[(&str, &str)]) -> Result<Self> {
         let stop = CancellationToken::new();
         let lab = Lab::start_local(config, stop.clone()).await?;
         let folder = tempfile::tempdir()?;
@@ -49,14 +55,14 @@ impl Rig {
             import(&lab, account, folder.path(), &data_dir).await?;
         }
         let (chatgpt, oauth) = (lab.backend_url(), lab.base_url().to_owned());
-        let environment =
+        let upstream =
             [("SWITCHYARD_UPSTREAM__CHATGPT_URL", &*chatgpt), ("SWITCHYARD_UPSTREAM__OAUTH_URL", &*oauth)];
-        let gateway = Spawned::serve(&data_dir, &[], &environment)?;
+        let gateway = Spawned::serve(&data_dir, &[], &[&upstream, set].concat())?;
         Ok(Self { lab, gateway, stop, _folder: folder })
     }
 
     /// The turns that the lab received, the oldest first.
-    fn turns(&self) -> Vec<RequestRecord> {
+    pub(crate) fn turns(&self) -> Vec<RequestRecord> {
         self.lab.requests().into_iter().filter(|request| request.route == Route::Responses).collect()
     }
 

@@ -69,6 +69,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tower-http", &["gateway-server", "gateway-lab"]),
     ("hyper", &["gateway-server", "gateway-lab", "gateway-upstream", "switchyard-tests"]),
     ("reqwest", &["gateway-app", "gateway-upstream", "switchyard-tests"]),
+    ("tokio-tungstenite", &["gateway-server", "gateway-lab", "gateway-upstream", "switchyard-tests"]),
     ("sqlx", &["gateway-store"]),
     ("chacha20poly1305", &["gateway-store"]),
     ("argon2", &["gateway-server"]),

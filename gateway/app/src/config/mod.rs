@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway_core::trace::TraceOptions;
+use gateway_server::Offered;
+use gateway_upstream::SocketUse;
 
 pub use raw::{KEYS, Key};
 
@@ -38,6 +40,10 @@ pub struct Settings {
     pub anthropic_url: String,
     /// Where a browser comes back from signing in; 0 takes any port.
     pub callback_port: u16,
+    /// Whether clients may speak over WebSocket.
+    pub client_sockets: Offered,
+    /// When turns go to the Codex backend over WebSocket.
+    pub upstream_sockets: SocketUse,
     /// The policy that decides until the dashboard chooses another.
     pub policy: String,
     /// How long a request waits for a place when every account is busy.
@@ -120,6 +126,8 @@ impl Settings {
             openai_url: raw::OPENAI_URL.to_owned(),
             anthropic_url: raw::ANTHROPIC_URL.to_owned(),
             callback_port: gateway_server::CALLBACK_PORT,
+            client_sockets: Offered::Yes,
+            upstream_sockets: SocketUse::Follow,
             policy: raw::POLICY.to_owned(),
             queue_wait: Duration::from_secs(30),
             keep_settlements: Some(raw::KEEP_SETTLEMENTS),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use config::{Config, File, FileFormat, Map, Value};
 use gateway_core::trace::TraceOptions;
+use gateway_server::Offered;
+use gateway_upstream::SocketUse;
 
 use super::{ConfigErrors, DATABASE_FILE, DEFAULT_FILE, LogFormat, Mistake, Overrides, Settings};
 
@@ -68,6 +70,16 @@ pub const KEYS: &[Key] = &[
         name: "sign_in.callback_port",
         default: CALLBACK_PORT,
         help: "where a browser comes back from signing in; the issuer knows 1455 only",
+    },
+    Key {
+        name: "websocket.clients",
+        default: "on",
+        help: "whether clients may send Responses turns over WebSocket; off sends them to HTTP at once",
+    },
+    Key {
+        name: "websocket.upstream",
+        default: "follow",
+        help: "when turns go to the Codex backend over WebSocket: follow (as their client does), always or never",
     },
     Key {
         name: "limits.queue_wait",
@@ -235,6 +247,8 @@ impl Raw {
         let anthropic_url = self.parse("upstream.anthropic_url", url);
         let callback_port = self.parse("sign_in.callback_port", port);
         let policy = self.parse("policy", policy);
+        let client_sockets = self.parse("websocket.clients", offered);
+        let upstream_sockets = self.parse("websocket.upstream", socket_use);
         let queue_wait = self.parse("limits.queue_wait", span);
         let burst_wait = self.parse("limits.burst_wait", span);
         let keep_settlements = self.parse("limits.keep_settlements", keep);
@@ -255,6 +269,8 @@ impl Raw {
                 openai_url: openai_url?,
                 anthropic_url: anthropic_url?,
                 callback_port: callback_port?,
+                client_sockets: client_sockets?,
+                upstream_sockets: upstream_sockets?,
                 policy: policy?,
                 queue_wait: queue_wait?,
                 keep_settlements: keep_settlements?,
@@ -317,6 +333,23 @@ fn policy(text: &str) -> Result<String, String> {
     match language {
         Some("builtin" | "rhai" | "wasm") => Ok(text.to_owned()),
         _ => Err(format!("`{text}` names no policy; write it like {POLICY} or rhai:usage-balanced")),
+    }
+}
+
+fn offered(text: &str) -> Result<Offered, String> {
+    match text {
+        "on" | "true" => Ok(Offered::Yes),
+        "off" | "false" => Ok(Offered::No),
+        _ => Err(format!("`{text}` is neither on nor off")),
+    }
+}
+
+fn socket_use(text: &str) -> Result<SocketUse, String> {
+    match text {
+        "follow" => Ok(SocketUse::Follow),
+        "always" => Ok(SocketUse::Always),
+        "never" => Ok(SocketUse::Never),
+        _ => Err(format!("`{text}` is none of follow, always, never")),
     }
 }
 

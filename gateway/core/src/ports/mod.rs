@@ -16,8 +16,8 @@ pub use storage::{
 };
 pub use upstream::{
     Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,
-    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest,
-    UpstreamResponse, Way,
+    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Transport, TurnClient, Upstream,
+    UpstreamRequest, UpstreamResponse, Way,
 };
 pub use workbench::{CheckOutcome, Checked, Mistake, PolicyText, TextOrigin, Workbench};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gateway_domain::{Failure, TokenUsage};
 
 use crate::decisions::Outcome;
+use crate::ports::Transport;
 use crate::stage::Route;
 
 /// A request that ended.
@@ -12,6 +13,8 @@ use crate::stage::Route;
 pub struct Ended<'a> {
     /// Where it came in.
     pub route: Route,
+    /// How its client speaks.
+    pub transport: Transport,
     /// How it ended.
     pub outcome: Outcome,
     /// The failure, if it failed.

@@ -22,6 +22,27 @@ pub enum Continues {
     Anew,
 }
 
+/// What carries a turn, on either side of the gateway.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// HTTP, its events as server-sent events.
+    #[default]
+    Http,
+    /// WebSocket, one event per frame.
+    WebSocket,
+}
+
+impl Transport {
+    /// Bounded label for metrics, decisions and settlements.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
 /// Which of a provider's endpoints a request goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -99,6 +120,15 @@ pub struct UpstreamRequest {
     pub hops: Hops,
 }
 
+/// Whose turn it is, as far as an adapter may need to know: what it keeps between turns is theirs alone.
+#[derive(Debug, Clone)]
+pub struct TurnClient {
+    /// The caller's label.
+    pub label: Arc<str>,
+    /// How they speak.
+    pub transport: Transport,
+}
+
 /// The gateways that a request passed, to end loops between gateways.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hops(pub Vec<String>);
@@ -110,6 +140,8 @@ pub type ResponseBody = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send
 pub struct UpstreamResponse {
     /// HTTP status.
     pub status: StatusCode,
+    /// What carried it.
+    pub transport: Transport,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body.
@@ -134,6 +166,16 @@ pub trait Upstream: Send + Sync {
     /// # Errors
     /// The provider could not be reached or did not answer in time; nothing of an answer was seen.
     fn respond(&self, request: UpstreamRequest) -> BoxFuture<'_, Result<UpstreamResponse, Failure>>;
+
+    /// Sends one turn of a client, over whatever carries it best; a connection may be kept for this client's next turn.
+    ///
+    /// # Errors
+    /// As [`Self::respond`]. A kept connection that broke says `SameAccount`: the account has nothing to do with it.
+    fn respond_to(
+        &self,
+        request: UpstreamRequest,
+        client: TurnClient,
+    ) -> BoxFuture<'_, Result<UpstreamResponse, Failure>>;
 
     /// Asks for the account's quota (`wham/usage`; a child gateway's status). `Ok` and empty for kinds that have none.
     ///

@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 
 use super::{Peer, Received, Route};
+use crate::ports::Transport;
 use crate::{Keys, KnownKey};
 
 /// How every key that we hand out begins.
@@ -52,6 +53,7 @@ pub struct Authenticated {
     pub(crate) caller: Caller,
     pub(crate) id: RequestId,
     pub(crate) route: Route,
+    pub(crate) transport: Transport,
     pub(crate) headers: HeaderMap,
     pub(crate) body: bytes::Bytes,
 }
@@ -62,8 +64,8 @@ pub struct Authenticated {
 /// `Unauthenticated`: a remote caller without a valid key, or anybody with one of our keys that is not valid.
 pub fn authenticate(keys: &Keys, received: Received) -> Result<Authenticated, Failure> {
     let caller = identify(keys, received.peer, &received.headers)?;
-    let Received { id, route, headers, body, .. } = received;
-    Ok(Authenticated { caller, id, route, headers, body })
+    let Received { id, route, transport, headers, body, .. } = received;
+    Ok(Authenticated { caller, id, route, transport, headers, body })
 }
 
 /// Finds out who is calling, for the small routes that carry no turn.

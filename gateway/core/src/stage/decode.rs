@@ -11,7 +11,7 @@ use gateway_scheduler::{HardTie, SoftTie, Tie, TieKey};
 use http::HeaderMap;
 
 use super::{Authenticated, Caller, Route};
-use crate::ports::Hops;
+use crate::ports::{Hops, Transport};
 
 /// The gateways that a request passed, separated by commas.
 pub const HOPS_HEADER: &str = "x-switchyard-hops";
@@ -32,6 +32,8 @@ pub struct Decoded {
     pub(crate) id: RequestId,
     pub(crate) caller: Caller,
     pub(crate) route: Route,
+    /// How its client speaks.
+    pub(crate) transport: Transport,
     /// As they came; shared by all tries.
     pub(crate) headers: Arc<HeaderMap>,
     pub(crate) model: ModelName,
@@ -100,7 +102,7 @@ struct Read {
 /// # Errors
 /// `InvalidRequest` with the member that is wrong; `GatewayLoop` for a request that was here before.
 pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Decoded, Failure> {
-    let Authenticated { caller, id, route, headers, body } = authenticated;
+    let Authenticated { caller, id, route, transport, headers, body } = authenticated;
     let hops = hops(&headers, instance)?;
     let kind = if is_codex(&headers) { CallerKind::Codex } else { CallerKind::Foreign };
     let body_bytes = body.len();
@@ -119,6 +121,7 @@ pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Deco
         id,
         caller,
         route,
+        transport,
         headers: Arc::new(headers),
         kind,
         model,
@@ -206,7 +209,8 @@ fn invalid(error: &RequestError) -> Failure {
 }
 
 /// Whether a Codex client is calling: it writes what its backend takes, so nothing is added.
-fn is_codex(headers: &HeaderMap) -> bool {
+#[must_use]
+pub fn is_codex(headers: &HeaderMap) -> bool {
     ["originator", "user-agent"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok()).any(
         |value| {
             let value = value.to_ascii_lowercase();

@@ -11,20 +11,28 @@ use gateway_protocol::responses::{
 use gateway_protocol::sse::{EventLines, SseFramer};
 use gateway_scheduler::AccountRef;
 
-use super::Route;
 use crate::Gateway;
 
 /// Reads along with a stream: quota, usage, the end. Hands back what goes to the client: whole events only.
 pub(crate) struct EventReader {
     gateway: Arc<Gateway>,
     account: Option<AccountRef>,
-    route: Route,
+    own_events: OwnEvents,
     framer: SseFramer,
     seen: Seen,
     /// Events of the dialect so far.
     pub(crate) events: u64,
     /// Whether anything but lifecycle events came.
     pub(crate) content_seen: bool,
+}
+
+/// What becomes of the backend's own events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnEvents {
+    /// They go along.
+    Shown,
+    /// They are taken out.
+    Hidden,
 }
 
 /// What the events said.
@@ -46,14 +54,14 @@ struct Terminal {
 impl EventReader {
     pub(crate) fn new(
         gateway: &Arc<Gateway>,
-        route: Route,
+        own_events: OwnEvents,
         wants_stream: bool,
         account: Option<AccountRef>,
     ) -> Self {
         Self {
             gateway: gateway.clone(),
             account,
-            route,
+            own_events,
             framer: SseFramer::default(),
             seen: Seen { collector: (!wants_stream).then(Collector::default), ..Seen::default() },
             events: 0,
@@ -67,7 +75,7 @@ impl EventReader {
             // Nothing may follow the end.
             return Ok(Bytes::new());
         }
-        let Self { gateway, account, route, framer, seen, events, content_seen } = self;
+        let Self { gateway, account, own_events, framer, seen, events, content_seen } = self;
         let mut hidden = false;
         let forward = framer.push(chunk, |event| {
             let kind = classify_event(event);
@@ -78,7 +86,7 @@ impl EventReader {
             }
             // The backend's own events carry no number.
             *events += u64::from(!matches!(kind, EventKind::Vendor | EventKind::Quota));
-            hidden |= is_hidden(*route, kind, event);
+            hidden |= is_hidden(*own_events, kind, event);
             seen.take(event, kind, gateway);
         });
         let forward = forward.map_err(|error| {
@@ -90,7 +98,7 @@ impl EventReader {
                 "the response is too long to be collected; ask for a stream (`stream: true`)",
             ));
         }
-        Ok(if hidden { without_hidden(self.route, &forward) } else { forward })
+        Ok(if hidden { without_hidden(self.own_events, &forward) } else { forward })
     }
 
     /// The source ended. A last event without its empty line counts; anything else before the end is a cut.
@@ -172,16 +180,16 @@ pub(crate) fn observe(gateway: &Gateway, account: Option<AccountRef>, event: &[u
 }
 
 /// Vendor events are not part of the public dialect; strict parsers there stumble over them. Comments are fine.
-fn is_hidden(route: Route, kind: EventKind, event: &[u8]) -> bool {
+fn is_hidden(own_events: OwnEvents, kind: EventKind, event: &[u8]) -> bool {
     let vendor = matches!(kind, EventKind::Quota | EventKind::Vendor);
-    route == Route::Responses && vendor && !event.starts_with(b":")
+    own_events == OwnEvents::Hidden && vendor && !event.starts_with(b":")
 }
 
-fn without_hidden(route: Route, events: &Bytes) -> Bytes {
+fn without_hidden(own_events: OwnEvents, events: &Bytes) -> Bytes {
     let mut kept = BytesMut::with_capacity(events.len());
     // These are whole events, so framing them again cannot fail.
     let framed = SseFramer::default().push(events.clone(), |event| {
-        if !is_hidden(route, classify_event(event), event) {
+        if !is_hidden(own_events, classify_event(event), event) {
             kept.extend_from_slice(event);
             kept.extend_from_slice(if event.ends_with(b"\n") { b"\n" } else { b"\n\n" });
         }

@@ -8,13 +8,15 @@ use futures_util::StreamExt;
 use gateway_domain::{AccountId, AccountKind, Dispatch, Failure, FailureKind, Retry};
 use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_header_list, quota_from_headers};
 use gateway_protocol::keep_alive;
+use gateway_protocol::responses::CallerKind;
 use gateway_protocol::turn::AnswerContext;
 use gateway_scheduler::AccountRef;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use super::Route;
 use super::decode::{Asked, Decoded};
-use super::event_reader::EventReader;
+use super::event_reader::{EventReader, OwnEvents};
 use super::first_look::{FirstLook, Opening, first_look, whole};
 use super::outgoing::{Outgoing, Reading, outgoing};
 use super::reader::Reader;
@@ -24,7 +26,7 @@ use super::settle::Settlement;
 use super::turn_reader::{TurnReader, TurnReading};
 use crate::Gateway;
 use crate::keeper::{AccessToken, NoToken};
-use crate::ports::{Continues, ResponseBody, UpstreamRequest, UpstreamResponse};
+use crate::ports::{Continues, ResponseBody, Transport, TurnClient, UpstreamRequest, UpstreamResponse};
 
 /// Accounts tried for one request.
 pub const MAX_ACCOUNTS_TRIED: usize = 3;
@@ -121,7 +123,11 @@ async fn attempt(
     settlement.attempt_started(scheduled);
     let token = gateway.keeper.token(&account, gateway.now()).await;
     let token = token.map_err(|error| no_token(gateway, &account, error))?;
-    let failure = match send(gateway, decoded, &account, continues, &token, settlement).await {
+    let mut sent = send(gateway, decoded, &account, continues, &token, settlement).await;
+    if sent.as_ref().is_err_and(|failure| broke_of_age(failure) && leaves_nothing_behind(decoded)) {
+        sent = send(gateway, decoded, &account, continues, &token, settlement).await;
+    }
+    let failure = match sent {
         Err(failure) if failure.kind == FailureKind::AccountUnauthorized => failure,
         other => return other,
     };
@@ -138,6 +144,11 @@ async fn attempt(
         // Fresh and still refused: another account may do better.
         if failure.retry == Retry::SameAccount { failure.retry(Retry::OtherAccount) } else { failure }
     })
+}
+
+/// A connection that was kept from the turn before ended under this one: the account has nothing to do with it.
+fn broke_of_age(failure: &Failure) -> bool {
+    failure.kind == FailureKind::StreamCut && failure.retry == Retry::SameAccount
 }
 
 fn dead_code(failure: &Failure) -> Option<&str> {
@@ -178,6 +189,7 @@ async fn send(
     }
     let Outgoing { endpoint, body, dialect, reading, names, notes } = outgoing(decoded, &to)?;
     settlement.worded(notes);
+    let client = TurnClient { label: Arc::from(decoded.caller.label()), transport: decoded.transport };
     let request = UpstreamRequest {
         to,
         endpoint,
@@ -189,18 +201,21 @@ async fn send(
         hops,
     };
     let way = request.to.clone();
-    let response = gateway.upstream.respond(request).await;
+    let response = gateway.upstream.respond_to(request, client).await;
     let response = response.inspect_err(|failure| gateway.not_sent(&way.way, failure))?;
-    settlement.upstream_answered(response.status.as_u16());
+    settlement.upstream_answered(response.status.as_u16(), response.transport);
     observe_quota(gateway, settlement, &response.headers);
     if !response.status.is_success() {
         return Err(error_answer(gateway, response).await);
     }
     let account = settlement.account_ref();
     let reader = match reading {
-        Reading::Responses => {
-            Reader::Events(Box::new(EventReader::new(gateway, decoded.route, decoded.wants_stream, account)))
-        }
+        Reading::Responses => Reader::Events(Box::new(EventReader::new(
+            gateway,
+            own_events(decoded),
+            decoded.wants_stream,
+            account,
+        ))),
         Reading::Along | Reading::Translated | Reading::Whole => {
             let reading = TurnReading {
                 from: dialect,
@@ -224,6 +239,16 @@ async fn send(
             keep_alive: keep_alive(decoded.route.dialect(), decoded.kind),
         }),
         FirstLook::Failed(failure) => Err(failure),
+    }
+}
+
+/// The public dialect has no events of the backend's own. Codex reads them all the same on a socket, where a turn has no
+/// headers that could tell its quota.
+fn own_events(decoded: &Decoded) -> OwnEvents {
+    let is_codex_socket = decoded.transport == Transport::WebSocket && decoded.kind == CallerKind::Codex;
+    match decoded.route {
+        Route::Responses if !is_codex_socket => OwnEvents::Hidden,
+        _ => OwnEvents::Shown,
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod settle;
 pub(crate) mod turn_reader;
 
 pub use authenticate::{Authenticated, Caller, KEY_PREFIX, authenticate, hash_client_key, identify};
-pub use decode::{Decoded, bad_turn, decode};
+pub use decode::{Decoded, INLINE_DECODE_BYTES, bad_turn, decode, is_codex};
 pub use relay::{RelayStream, Reply, ReplyBody};
 
 use std::sync::{Arc, OnceLock};
@@ -22,6 +22,8 @@ use bytes::Bytes;
 use gateway_domain::{Dialect, RequestId, Timestamp};
 use http::HeaderMap;
 use tokio::time::Instant;
+
+use crate::ports::Transport;
 
 /// Where a request came in; decides its rules and the shape of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +83,8 @@ pub struct Received {
     pub route: Route,
     /// From where.
     pub peer: Peer,
+    /// How its client speaks.
+    pub transport: Transport,
     /// The client's headers.
     pub headers: HeaderMap,
     /// The body, decompressed.

@@ -15,7 +15,7 @@ use super::schedule::{LeaseGuard, Scheduled};
 use super::{Received, Route};
 use crate::Gateway;
 use crate::decisions::{Attempt, Decision, Outcome, Ranking};
-use crate::ports::{Ended, SettlementRecord};
+use crate::ports::{Ended, SettlementRecord, Transport};
 
 /// The accounting of one running request.
 #[must_use = "dropping it settles the request as abandoned by its caller"]
@@ -23,6 +23,7 @@ pub(crate) struct Settlement {
     gateway: Arc<Gateway>,
     decision: Arc<Decision>,
     route: Route,
+    transport: Transport,
     at: Timestamp,
     started: Instant,
     overhead: Option<Duration>,
@@ -41,10 +42,12 @@ impl Settlement {
     pub(crate) fn open(gateway: &Arc<Gateway>, received: &Received) -> Self {
         gateway.traffic.lock().arrived(received.at.as_secs());
         let decision = Decision::open(received.id.clone(), received.at, received.route, received.body.len());
+        decision.update(|state| state.transport = received.transport);
         Self {
             gateway: gateway.clone(),
             decision: Arc::new(decision),
             route: received.route,
+            transport: received.transport,
             at: received.at,
             started: received.started,
             overhead: None,
@@ -97,6 +100,7 @@ impl Settlement {
             account_name: scheduled.account_name,
             outcome: Outcome::Running,
             upstream_status: None,
+            transport: None,
             started: since_arrival,
             first_event: None,
             ranking: scheduled.ranking,
@@ -112,11 +116,12 @@ impl Settlement {
         }
     }
 
-    /// The upstream answered with this status.
-    pub(crate) fn upstream_answered(&self, status: u16) {
+    /// The upstream answered with this status, over this transport.
+    pub(crate) fn upstream_answered(&self, status: u16, transport: Transport) {
         self.decision.update(|state| {
             if let Some(attempt) = state.attempts.last_mut() {
                 attempt.upstream_status = Some(status);
+                attempt.transport = Some(transport);
             }
         });
     }
@@ -232,6 +237,7 @@ impl Settlement {
         self.gateway.traffic.lock().ended(second, failed, usage, self.first_event.map(millis));
         self.gateway.observer.ended(Ended {
             route: self.route,
+            transport: self.transport,
             outcome,
             failure,
             duration,

@@ -30,7 +30,7 @@ pub fn failed_event(failure: &Failure, response_id: &str, sequence_number: u64) 
     sse::event("response.failed", payload.to_string().as_bytes())
 }
 
-fn error_object(failure: &Failure) -> Value {
+pub(super) fn error_object(failure: &Failure) -> Value {
     let mut error = Map::new();
     error.insert("message".into(), failure.message.as_str().into());
     error.insert("type".into(), error_type(failure).into());

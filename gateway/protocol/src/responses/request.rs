@@ -8,6 +8,7 @@ use bytes::Bytes;
 use gateway_domain::{ModelName, SessionKey};
 use serde::Deserialize;
 
+use super::socket::message_of;
 use crate::json::{Members, kind_of, text_of};
 
 /// Members that the Codex backend answers with 400, though the public API takes them
@@ -239,9 +240,7 @@ fn apply(mut members: Members<'_>, caller: CallerKind) -> Result<Edited, Request
         edits.push("store off".into());
     }
     if let Some(text) = members.get("input").filter(|input| input.starts_with('"')) {
-        let list = format!(
-            r#"[{{"type":"message","role":"user","content":[{{"type":"input_text","text":{text}}}]}}]"#
-        );
+        let list = format!("[{}]", message_of(text));
         members.set("input", list);
         edits.push("input as list".into());
     }

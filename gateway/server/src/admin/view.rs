@@ -198,6 +198,7 @@ pub(super) fn decision(gateway: &Gateway, decision: &Decision) -> DecisionView {
     DecisionView {
         summary: summary(decision, &state),
         route: decision.route.label().to_owned(),
+        transport: state.transport.label().to_owned(),
         streaming: state.streaming,
         session: state.session.as_ref().map(ToString::to_string),
         body_bytes: state.body_bytes as u64,
@@ -214,6 +215,7 @@ fn attempt_view(attempt: &Attempt) -> AttemptView {
         account_name: attempt.account_name.to_string(),
         outcome: attempt.outcome.label().to_owned(),
         upstream_status: attempt.upstream_status,
+        transport: attempt.transport.map(|transport| transport.label().to_owned()),
         started_ms: millis(attempt.started),
         first_event_ms: attempt.first_event.map(millis),
         ranking: u32::try_from(attempt.ranking).unwrap_or(u32::MAX),

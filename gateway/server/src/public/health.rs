@@ -44,6 +44,6 @@ pub(crate) async fn metrics(State(state): State<AppState>, request: Request) -> 
     if let Err(failure) = identify(&state.gateway.keys(), peer_of(&request), request.headers()) {
         return rescue::answer(&failure, Dialect::OpenAiResponses, None);
     }
-    let text = state.metrics.text(&state.gateway);
+    let text = state.metrics.text(&state.gateway, state.sockets.open());
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

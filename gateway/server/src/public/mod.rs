@@ -3,4 +3,5 @@
 pub(crate) mod health;
 pub(crate) mod models;
 mod patience;
+pub(crate) mod socket;
 pub(crate) mod turns;

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::StreamExt;
 use gateway_core::pipeline;
+use gateway_core::ports::Transport;
 use gateway_core::stage::{Early, Received, Reply, ReplyBody, Route, bad_turn, identify};
 use gateway_domain::{Failure, RequestId};
 use gateway_protocol::messages;
@@ -92,7 +93,17 @@ async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
         Err(failure) => return refuse_unread(&state, route, &failure, &id, started),
     };
     let early = Arc::<Early>::default();
-    let received = Received { id: id.clone(), at, started, route, peer, headers, body, early: early.clone() };
+    let received = Received {
+        id: id.clone(),
+        at,
+        started,
+        route,
+        peer,
+        transport: Transport::Http,
+        headers,
+        body,
+        early: early.clone(),
+    };
     let gateway = state.gateway.clone();
     let mut answering: Answering = Box::pin(async move { pipeline::respond(&gateway, received).await });
     let answered = match tokio::time::timeout(COMMIT_AFTER, &mut answering).await {
@@ -113,7 +124,7 @@ async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
 }
 
 /// A request whose body could not be read never reaches the pipeline: it is counted and logged here.
-fn refuse_unread(
+pub(super) fn refuse_unread(
     state: &AppState,
     route: Route,
     failure: &Failure,
