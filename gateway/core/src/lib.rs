@@ -17,6 +17,7 @@ mod keeper;
 pub mod operations;
 pub mod operator_keys;
 pub mod pipeline;
+pub mod pool_view;
 pub mod ports;
 pub mod refresh;
 pub mod sign_in;

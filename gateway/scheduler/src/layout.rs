@@ -19,6 +19,8 @@ pub struct Needs {
     pub groups: BTreeSet<String>,
     /// One of these account kinds; any when empty.
     pub providers: BTreeSet<String>,
+    /// It asks for no model, so it does not matter which ones an account may serve.
+    pub any_model: bool,
 }
 
 /// What members of one class have in common.
@@ -45,7 +47,7 @@ impl Class {
             needs.dialects.is_empty() || self.serves.is_empty() || !self.serves.is_disjoint(&needs.dialects);
         let belongs = needs.groups.is_empty() || !self.groups.is_disjoint(&needs.groups);
         let of_kind = needs.providers.is_empty() || needs.providers.contains(&self.provider);
-        speaks && belongs && of_kind && rule.allows(model.as_str())
+        speaks && belongs && of_kind && (needs.any_model || rule.allows(model.as_str()))
     }
 }
 

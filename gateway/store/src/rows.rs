@@ -34,7 +34,7 @@ macro_rules! row {
 
 mod settlement;
 
-pub(crate) use settlement::{SettlementRow, settlement_rows};
+pub(crate) use settlement::{ClientUsageRow, SettlementRow, settlement_rows};
 
 row! {
     /// One of `accounts`, with the version of its tokens.

@@ -9,12 +9,12 @@ mod upstream;
 pub use observer::{Ended, Observer, RankingSeen};
 pub use shared_file::{Replaced, SharedFiles};
 pub use storage::{
-    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, Finished, Imported, Learned, Ledger,
+    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, ClientUsage, Finished, Imported, Learned, Ledger,
     NewAccount, ProxyStore, RefreshOutcome, SeatFit, SettingStore, SettlementRecord, StoreError,
     StoredAccount, StoredCredentials,
 };
 pub use upstream::{
-    Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,
+    BackendPath, Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,
     ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest,
     UpstreamResponse, Way,
 };

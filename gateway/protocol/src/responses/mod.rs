@@ -1,6 +1,7 @@
 //! The `openai-responses` dialect.
 
 mod collect;
+mod compact;
 mod error;
 mod event;
 mod foreign;
@@ -8,6 +9,7 @@ mod request;
 mod turn;
 
 pub use collect::{Collector, TooLarge};
+pub use compact::{compact_for_codex, compaction_of};
 pub use error::{error_body, failed_event, whole_seconds};
 pub(crate) use error::{error_code, error_type};
 pub use event::{EventKind, Terminal, classify_event, read_terminal, response_id};

@@ -41,6 +41,7 @@ impl Ask {
             dialects: std::collections::BTreeSet::new(),
             groups: std::collections::BTreeSet::new(),
             providers: std::collections::BTreeSet::new(),
+            any_model: false,
         };
         Self { info, ties: Vec::new(), needs, tried: Vec::new(), seed }
     }
