@@ -177,6 +177,8 @@ pub struct Gateway {
     pub(crate) decisions: DecisionLog,
     pub(crate) keeper: TokenKeeper,
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// The pool's limits as answers show them, and when they were added up.
+    pub(crate) recent_quota: Mutex<Option<(tokio::time::Instant, Arc<crate::pool_view::PoolQuota>)>>,
     pub(crate) settlements: mpsc::Sender<SettlementRecord>,
     pub(crate) tracker: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -234,6 +236,7 @@ impl Gateway {
             operators: Operators::default(),
             decisions: DecisionLog::default(),
             ledger: parts.ledger.clone(),
+            recent_quota: Mutex::default(),
             settlements,
             tracker: parts.tracker,
             stopping: parts.stopping,

@@ -2,12 +2,21 @@
 //! that a large account that is half empty counts for more than a small one that is full.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use gateway_domain::{AccountKind, Credits, FeatureWindow, QuotaSnapshot, Timestamp, Window, WindowKind};
+use gateway_protocol::codex::limit_headers;
 use gateway_scheduler::{Availability, Pool, Slot};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use crate::Gateway;
 use crate::ports::{ClientUsage, StoreError};
+
+/// For so long the pool's limits are not added up again for answers.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// The limits of the whole pool.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +37,36 @@ impl Gateway {
         self.with_pool(|pool| pool_quota(pool, now))
     }
 
+    /// Puts the pool's limits in the place of one account's, in the headers of its answer. With a single account they are
+    /// the same.
+    pub(crate) fn show_pool_limits(&self, headers: &mut HeaderMap) {
+        if self.accounts().len() < 2 || !headers.keys().any(is_limit) {
+            return;
+        }
+        let pool = self.recent_pool_quota();
+        let of_account: Vec<HeaderName> = headers.keys().filter(|name| is_limit(name)).cloned().collect();
+        for name in of_account {
+            headers.remove(name);
+        }
+        for (name, value) in limit_headers(&pool.quota, self.now()) {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    /// The same limits, added up at most once in a while: a large pool is not walked for each answer.
+    fn recent_pool_quota(&self) -> Arc<PoolQuota> {
+        let now = Instant::now();
+        let mut recent = self.recent_quota.lock();
+        if let Some((_, quota)) = recent.as_ref().filter(|(at, _)| now.duration_since(*at) < RECENT) {
+            return quota.clone();
+        }
+        let quota = Arc::new(self.pool_quota());
+        *recent = Some((now, quota.clone()));
+        quota
+    }
+
     /// What a client used since the ledger began.
     ///
     /// # Errors
@@ -35,6 +74,14 @@ impl Gateway {
     pub async fn usage_of_client(&self, client: &str) -> Result<ClientUsage, StoreError> {
         self.ledger.used_by(client).await
     }
+}
+
+/// Whether a header tells one account's limits, or one feature's (`x-codex-primary-…`, `x-<feature>-secondary-…`).
+fn is_limit(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let is_window = ["-primary-", "-secondary-"].iter().any(|slot| name.contains(slot));
+    name.starts_with("x-")
+        && (is_window || name == "x-codex-plan-type" || name.starts_with("x-codex-credits-"))
 }
 
 fn pool_quota(pool: &Pool, now: Timestamp) -> PoolQuota {
@@ -48,8 +95,8 @@ fn pool_quota(pool: &Pool, now: Timestamp) -> PoolQuota {
         let mut sum = Sum::default();
         for slot in &members {
             let reading = slot.window(kind, now);
-            let resets_at = (reading.resets_in_ms > 0)
-                .then(|| now.plus(std::time::Duration::from_millis(reading.resets_in_ms)));
+            let resets_at =
+                (reading.resets_in_ms > 0).then(|| now.plus(Duration::from_millis(reading.resets_in_ms)));
             if let Some(told) = of(&slot.quota) {
                 sum.add(Window { used: reading.used, resets_at, ..told }, weight(slot));
             }
@@ -58,7 +105,8 @@ fn pool_quota(pool: &Pool, now: Timestamp) -> PoolQuota {
     };
     let short = window(WindowKind::Short, |quota| quota.short);
     let long = window(WindowKind::Long, |quota| quota.long);
-    let plan = members.iter().max_by(|a, b| weight(a).total_cmp(&weight(b))).map(|slot| slot.profile.plan.clone());
+    let plan =
+        members.iter().max_by(|a, b| weight(a).total_cmp(&weight(b))).map(|slot| slot.profile.plan.clone());
     PoolQuota {
         quota: QuotaSnapshot {
             short,

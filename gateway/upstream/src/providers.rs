@@ -62,7 +62,8 @@ impl Providers {
         let own = request.backend.as_ref().and_then(|asked| site.backend(asked)).transpose();
         let own = own.map_err(|error| Failure::gateway(FailureKind::Unreachable, error.to_string()))?;
         let address = own.as_ref().filter(|_| endpoint == Endpoint::Backend);
-        let address = address.or_else(|| site.endpoint(endpoint)).ok_or_else(|| no_endpoint(kind, endpoint))?;
+        let address =
+            address.or_else(|| site.endpoint(endpoint)).ok_or_else(|| no_endpoint(kind, endpoint))?;
         let headers = headers::for_turn(&request).map_err(bad_credential)?;
         let mut outgoing = Outgoing::post(headers, request.body);
         if let Some(asked) = request.backend.as_ref().filter(|_| endpoint == Endpoint::Backend) {

@@ -9,14 +9,14 @@ mod upstream;
 pub use observer::{Ended, Observer, RankingSeen};
 pub use shared_file::{Replaced, SharedFiles};
 pub use storage::{
-    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, ClientUsage, Finished, Imported, Learned, Ledger,
-    NewAccount, ProxyStore, RefreshOutcome, SeatFit, SettingStore, SettlementRecord, StoreError,
+    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, ClientUsage, Finished, Imported, Learned,
+    Ledger, NewAccount, ProxyStore, RefreshOutcome, SeatFit, SettingStore, SettlementRecord, StoreError,
     StoredAccount, StoredCredentials,
 };
 pub use upstream::{
-    BackendPath, Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,
-    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Upstream, UpstreamRequest,
-    UpstreamResponse, Way,
+    BackendPath, Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens,
+    ProxyProbe, ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Upstream,
+    UpstreamRequest, UpstreamResponse, Way,
 };
 
 use futures_util::future::BoxFuture;

@@ -40,7 +40,8 @@ pub(super) fn outgoing(decoded: &Decoded, call: Call, to: &Destination) -> Resul
         notes,
     };
     if is_codex && matches!(call, Call::Compact | Call::CodexCompact) {
-        let CodexBody { body, edits } = compact_for_codex(&decoded.body).map_err(|error| refused_by_codex(&error))?;
+        let CodexBody { body, edits } =
+            compact_for_codex(&decoded.body).map_err(|error| refused_by_codex(&error))?;
         return Ok(passed(Endpoint::Responses, body, CallReading::Compaction, [notes, edits].concat()));
     }
     if let Some(action) = call.image_action().filter(|_| is_codex) {

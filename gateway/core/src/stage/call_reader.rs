@@ -204,7 +204,8 @@ impl PassedReader {
             self.file = uploaded_file(object);
         }
         let as_text = || {
-            let malformed = Failure::upstream(FailureKind::Malformed, "the upstream's answer has no transcript");
+            let malformed =
+                Failure::upstream(FailureKind::Malformed, "the upstream's answer has no transcript");
             transcript_text(object).map(Bytes::from).ok_or(malformed.retry(Retry::OtherAccount))
         };
         self.whole = Some(if self.as_text { as_text()? } else { object.clone() });
@@ -224,9 +225,12 @@ impl PassedReader {
         if self.done || self.failure.is_some() {
             return Ok(forward.freeze());
         }
-        Err(Failure::upstream(FailureKind::StreamCut, "the upstream ended the stream before its answer was complete")
-            .retry(Retry::OtherAccount)
-            .dispatched(Dispatch::Ambiguous))
+        Err(Failure::upstream(
+            FailureKind::StreamCut,
+            "the upstream ended the stream before its answer was complete",
+        )
+        .retry(Retry::OtherAccount)
+        .dispatched(Dispatch::Ambiguous))
     }
 }
 

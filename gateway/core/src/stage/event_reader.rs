@@ -19,6 +19,8 @@ pub(crate) struct EventReader {
     gateway: Arc<Gateway>,
     account: Option<AccountRef>,
     route: Route,
+    /// Whether more than one account stands behind the gateway: then one account's limits are nobody's to see.
+    pooled: bool,
     framer: SseFramer,
     seen: Seen,
     /// Events of the dialect so far.
@@ -54,6 +56,7 @@ impl EventReader {
             gateway: gateway.clone(),
             account,
             route,
+            pooled: gateway.accounts().len() > 1,
             framer: SseFramer::default(),
             seen: Seen { collector: (!wants_stream).then(Collector::default), ..Seen::default() },
             events: 0,
@@ -67,7 +70,7 @@ impl EventReader {
             // Nothing may follow the end.
             return Ok(Bytes::new());
         }
-        let Self { gateway, account, route, framer, seen, events, content_seen } = self;
+        let Self { gateway, account, route, pooled, framer, seen, events, content_seen } = self;
         let mut hidden = false;
         let forward = framer.push(chunk, |event| {
             let kind = classify_event(event);
@@ -78,7 +81,7 @@ impl EventReader {
             }
             // The backend's own events carry no number.
             *events += u64::from(!matches!(kind, EventKind::Vendor | EventKind::Quota));
-            hidden |= is_hidden(*route, kind, event);
+            hidden |= is_hidden(*route, *pooled, kind, event);
             seen.take(event, kind, gateway);
         });
         let forward = forward.map_err(|error| {
@@ -90,7 +93,7 @@ impl EventReader {
                 "the response is too long to be collected; ask for a stream (`stream: true`)",
             ));
         }
-        Ok(if hidden { without_hidden(self.route, &forward) } else { forward })
+        Ok(if hidden { without_hidden(self.route, self.pooled, &forward) } else { forward })
     }
 
     /// The source ended. A last event without its empty line counts; anything else before the end is a cut.
@@ -171,17 +174,19 @@ pub(crate) fn observe(gateway: &Gateway, account: Option<AccountRef>, event: &[u
     }
 }
 
-/// Vendor events are not part of the public dialect; strict parsers there stumble over them. Comments are fine.
-fn is_hidden(route: Route, kind: EventKind, event: &[u8]) -> bool {
+/// Vendor events are not part of the public dialect; strict parsers there stumble over them. Comments are fine. Codex is
+/// told the pool's limits in the answer's headers.
+fn is_hidden(route: Route, pooled: bool, kind: EventKind, event: &[u8]) -> bool {
     let vendor = matches!(kind, EventKind::Quota | EventKind::Vendor);
-    route == Route::Responses && vendor && !event.starts_with(b":")
+    let is_limit = pooled && kind == EventKind::Quota;
+    is_limit || (route == Route::Responses && vendor && !event.starts_with(b":"))
 }
 
-fn without_hidden(route: Route, events: &Bytes) -> Bytes {
+fn without_hidden(route: Route, pooled: bool, events: &Bytes) -> Bytes {
     let mut kept = BytesMut::with_capacity(events.len());
     // These are whole events, so framing them again cannot fail.
     let framed = SseFramer::default().push(events.clone(), |event| {
-        if !is_hidden(route, classify_event(event), event) {
+        if !is_hidden(route, pooled, classify_event(event), event) {
             kept.extend_from_slice(event);
             kept.extend_from_slice(if event.ends_with(b"\n") { b"\n" } else { b"\n\n" });
         }

@@ -138,7 +138,8 @@ fn leaves_nothing_behind(decoded: &Decoded) -> bool {
 }
 
 /// Hands the answer over in the form that the caller asked for.
-pub(crate) async fn reply(forwarded: Forwarded, settlement: Settlement) -> Result<Reply, Failure> {
+pub(crate) async fn reply(mut forwarded: Forwarded, settlement: Settlement) -> Result<Reply, Failure> {
+    settlement.gateway().show_pool_limits(&mut forwarded.headers);
     if forwarded.form == AnswerForm::Events {
         Ok(stream(forwarded, settlement))
     } else {
@@ -254,9 +255,7 @@ async fn send(
             };
             Reader::Turn(Box::new(TurnReader::new(gateway, account, reading)))
         }
-        Reading::Call(reading) => {
-            Reader::Call(Box::new(CallReader::new(gateway, decoded, reading, account)))
-        }
+        Reading::Call(reading) => Reader::Call(Box::new(CallReader::new(gateway, decoded, reading, account))),
     };
     let look = match form {
         AnswerForm::Object | AnswerForm::Passed(_) => whole(reader, response.body, settlement).await,

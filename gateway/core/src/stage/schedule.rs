@@ -218,7 +218,9 @@ fn providers(catalogue: &Catalogue, decoded: &Decoded) -> BTreeSet<String> {
     let listed = listed_by(catalogue, &decoded.model);
     let Some(call) = call::of(decoded) else { return listed };
     let offer = call.kinds().iter().map(|kind| kind.as_str().to_owned());
-    offer.filter(|kind| listed.is_empty() || listed.contains(kind) || kind == AccountKind::Codex.as_str()).collect()
+    offer
+        .filter(|kind| listed.is_empty() || listed.contains(kind) || kind == AccountKind::Codex.as_str())
+        .collect()
 }
 
 /// The kinds of account that list a model; none when anybody may know it. A model that only other upstreams list is not
@@ -317,8 +319,11 @@ fn lost(tie: HardTie, why: Loss) -> Failure {
         // Another account can never read it: the conversation is no help.
         let message = format!("the account that holds {what} {why}; upload it again");
         let code = Some("file_not_found".to_owned());
-        return Failure::gateway(FailureKind::Refused, message)
-            .answered(gateway_domain::Answer { status: 400, code, param: Some("file_id".to_owned()) });
+        return Failure::gateway(FailureKind::Refused, message).answered(gateway_domain::Answer {
+            status: 400,
+            code,
+            param: Some("file_id".to_owned()),
+        });
     }
     let message = format!("the account that holds {what} {why}; send the whole conversation again");
     let param = matches!(tie, HardTie::Response).then(|| "previous_response_id".to_owned());

@@ -175,7 +175,9 @@ impl Settlement {
         let kind = account.and_then(|id| self.gateway.destination(&id)).map(|to| to.kind);
         let tie = match self.route {
             Route::Call(Call::CreateFile) => HardTie::File,
-            Route::Responses | Route::CodexResponses if kind.is_some_and(|kind| kind != AccountKind::Codex) => {
+            Route::Responses | Route::CodexResponses
+                if kind.is_some_and(|kind| kind != AccountKind::Codex) =>
+            {
                 HardTie::Response
             }
             _ => return,

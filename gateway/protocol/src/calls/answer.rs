@@ -125,10 +125,14 @@ mod tests {
 
     #[test]
     fn tokens_are_read_in_every_spelling() {
-        let usage = |input, cached, output| Some(TokenUsage { input, input_cached: cached, output, reasoning: 0 });
+        let usage =
+            |input, cached, output| Some(TokenUsage { input, input_cached: cached, output, reasoning: 0 });
         for (body, expected) in [
             (r#"{"data":[],"usage":{"prompt_tokens":5,"total_tokens":5}}"#, usage(5, 0, 0)),
-            (r#"{"usage":{"input_tokens":9,"output_tokens":4,"input_tokens_details":{"cached_tokens":3}}}"#, usage(9, 3, 4)),
+            (
+                r#"{"usage":{"input_tokens":9,"output_tokens":4,"input_tokens_details":{"cached_tokens":3}}}"#,
+                usage(9, 3, 4),
+            ),
             (r#"{"usage":{"type":"duration","seconds":7}}"#, None),
             (r#"{"usage":null}"#, None),
             (r#"{"usage":{"input_tokens":"many"}}"#, None),
@@ -142,9 +146,15 @@ mod tests {
     #[test]
     fn streams_end_where_they_say_so() {
         let read = |event: &str| read_call_event(event.as_bytes());
-        assert_eq!(read(r#"data: {"type":"image_generation.partial_image","b64_json":"eA=="}"#), CallEvent::Part);
+        assert_eq!(
+            read(r#"data: {"type":"image_generation.partial_image","b64_json":"eA=="}"#),
+            CallEvent::Part
+        );
         assert_eq!(read("data: [DONE]"), CallEvent::Done(None));
-        assert!(matches!(read("event: transcript.text.done\ndata: {\"text\":\"x\",\"usage\":{\"input_tokens\":1}}"), CallEvent::Done(Some(_))));
+        assert!(matches!(
+            read("event: transcript.text.done\ndata: {\"text\":\"x\",\"usage\":{\"input_tokens\":1}}"),
+            CallEvent::Done(Some(_))
+        ));
         assert_eq!(read(r#"data: {"error":{"code":"x"}}"#), CallEvent::Failed(r#"{"code":"x"}"#.into()));
         assert_eq!(read("event: error\ndata: {}"), CallEvent::Failed("{}".into()));
         assert_eq!(read(": comment"), CallEvent::Part);

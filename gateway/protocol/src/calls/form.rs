@@ -119,7 +119,9 @@ fn boundary(content_type: &str) -> Result<&str, RequestError> {
         return Err(no_form());
     }
     let named = parameter(parameters, "boundary");
-    let fits = |text: &&str| (1..=MAX_BOUNDARY).contains(&text.len()) && text.bytes().all(|b| (32..127).contains(&b));
+    let fits = |text: &&str| {
+        (1..=MAX_BOUNDARY).contains(&text.len()) && text.bytes().all(|b| (32..127).contains(&b))
+    };
     named.filter(fits).ok_or_else(|| RequestError::NotAForm("its type names no usable boundary".to_owned()))
 }
 
@@ -162,7 +164,8 @@ fn next_delimiter(body: &[u8], finder: &memchr::memmem::Finder<'_>, from: usize)
 
 fn part(inner: &[u8], whole: Range<usize>) -> Result<Part<'_>, RequestError> {
     // A field without headers starts with the empty line itself; it has no name, so it is no field either.
-    let split = memchr::memmem::find(inner, b"\r\n\r\n").filter(|at| *at <= MAX_PART_HEADERS).ok_or_else(torn)?;
+    let split =
+        memchr::memmem::find(inner, b"\r\n\r\n").filter(|at| *at <= MAX_PART_HEADERS).ok_or_else(torn)?;
     let (head, rest) = inner.split_at_checked(split).ok_or_else(torn)?;
     let head = std::str::from_utf8(head).map_err(|_| torn())?;
     let header = |name: &str| {
@@ -194,7 +197,11 @@ mod tests {
         };
         [
             field("model", "", "whisper-1"),
-            field("file", "; filename=\"a;b.wav\"\r\nContent-Type: audio/wav", "RIFF\r\n--x-1 no\r\n\0--x-12"),
+            field(
+                "file",
+                "; filename=\"a;b.wav\"\r\nContent-Type: audio/wav",
+                "RIFF\r\n--x-1 no\r\n\0--x-12",
+            ),
             field("prompt", "", ""),
             "--x-1--\r\n".to_owned(),
         ]
@@ -211,7 +218,10 @@ mod tests {
         assert_eq!(form.text("prompt").unwrap(), Some(""));
         assert_eq!(form.text("language").unwrap(), None);
         let file = form.only("file").unwrap().unwrap();
-        assert_eq!((file.content, file.content_type), (b"RIFF\r\n--x-1 no\r\n\0--x-12".as_slice(), Some("audio/wav")));
+        assert_eq!(
+            (file.content, file.content_type),
+            (b"RIFF\r\n--x-1 no\r\n\0--x-12".as_slice(), Some("audio/wav"))
+        );
         assert!(form.text("file").is_err());
     }
 
@@ -228,7 +238,8 @@ mod tests {
 
     #[test]
     fn what_is_no_form_is_refused() {
-        let twice = "--x-1\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\na\r\n".repeat(2) + "--x-1--";
+        let twice =
+            "--x-1\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\na\r\n".repeat(2) + "--x-1--";
         let form = Form::read(TYPE, twice.as_bytes()).unwrap();
         assert!(form.only("model").is_err());
         let many = "--x-1\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n".repeat(65) + "--x-1--";

@@ -68,9 +68,8 @@ fn check_member(members: &Members<'_>, need: Needed) -> Result<(), RequestError>
     let value = |name: &'static str| {
         members.get(name).filter(|value| *value != "null").ok_or(RequestError::Missing(name))
     };
-    let wrong = |member, wanted, value: &str| {
-        Err(RequestError::WrongType { member, wanted, got: kind_of(value) })
-    };
+    let wrong =
+        |member, wanted, value: &str| Err(RequestError::WrongType { member, wanted, got: kind_of(value) });
     match need {
         Needed::Text(name) => match value(name)? {
             text if !text.starts_with('"') => wrong(name, "a string", text),
@@ -258,12 +257,21 @@ mod tests {
         };
         let kind = Some("multipart/form-data; boundary=b");
         let form = |format: &str| {
-            [field("model", "", "whisper-1"), field("file", "; filename=\"a\"", "RIFF"), field("response_format", "", format), "--b--\r\n".to_owned()].concat()
+            [
+                field("model", "", "whisper-1"),
+                field("file", "; filename=\"a\"", "RIFF"),
+                field("response_format", "", format),
+                "--b--\r\n".to_owned(),
+            ]
+            .concat()
         };
         let (sent, shape) = transcription_for_codex(kind, form("text").as_bytes()).unwrap();
         assert_eq!(shape, TranscriptShape::Text);
         let sent = String::from_utf8(sent).unwrap();
-        assert!(sent.contains("RIFF") && !sent.contains("whisper") && !sent.contains("response_format"), "{sent}");
+        assert!(
+            sent.contains("RIFF") && !sent.contains("whisper") && !sent.contains("response_format"),
+            "{sent}"
+        );
         let error = transcription_for_codex(kind, form("srt").as_bytes()).unwrap_err();
         assert_eq!(error.param(), Some("response_format"));
         assert_eq!(transcript_text(br#"{"text":"a\nb","x":1}"#).as_deref(), Some("a\nb"));

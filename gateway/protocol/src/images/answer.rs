@@ -105,7 +105,9 @@ impl ImageAnswer {
         let mut event = traits(told);
         event.insert("type".into(), kind.as_str().into());
         event.insert("created_at".into(), self.created_at.into());
-        for (ours, theirs) in [("b64_json", "partial_image_b64"), ("partial_image_index", "partial_image_index")] {
+        for (ours, theirs) in
+            [("b64_json", "partial_image_b64"), ("partial_image_index", "partial_image_index")]
+        {
             event.insert(ours.into(), told.get(theirs).cloned().unwrap_or_default());
         }
         sse::event(&kind, Value::Object(event).to_string().as_bytes())
@@ -195,7 +197,10 @@ mod tests {
     fn a_turn_becomes_events() {
         let partial = r#"data: {"type":"response.image_generation_call.partial_image","partial_image_index":0,"partial_image_b64":"QQ==","size":"auto"}"#;
         let (answer, told) = gathered(ImageAction::Edit, true, &[partial, DONE, END]);
-        assert!(told.starts_with("event: image_edit.partial_image\n") && told.contains(r#""b64_json":"QQ==""#), "{told}");
+        assert!(
+            told.starts_with("event: image_edit.partial_image\n") && told.contains(r#""b64_json":"QQ==""#),
+            "{told}"
+        );
         let last = answer.completed().unwrap();
         let last = String::from_utf8(last.to_vec()).unwrap();
         assert!(last.starts_with("event: image_edit.completed\n") && last.contains("QUJD"), "{last}");

@@ -192,7 +192,8 @@ fn address(image: &Value) -> Result<String, RequestError> {
     let url = image.as_str().or_else(|| image.get("image_url").and_then(Value::as_str));
     url.map(str::to_owned).ok_or_else(|| RequestError::Invalid {
         member: "image",
-        why: "a ChatGPT account takes images as `image_url` (an address or data), not as uploaded files".to_owned(),
+        why: "a ChatGPT account takes images as `image_url` (an address or data), not as uploaded files"
+            .to_owned(),
     })
 }
 

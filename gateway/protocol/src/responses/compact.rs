@@ -45,7 +45,8 @@ fn with_trigger(input: &str) -> Result<String, RequestError> {
             r#"[{{"type":"message","role":"user","content":[{{"type":"input_text","text":{input}}}]}},{TRIGGER}]"#
         ));
     }
-    let wrong = || RequestError::WrongType { member: "input", wanted: "a string or an array", got: kind_of(input) };
+    let wrong =
+        || RequestError::WrongType { member: "input", wanted: "a string or an array", got: kind_of(input) };
     let items: Vec<&RawValue> = serde_json::from_str(input).map_err(|_| wrong())?;
     let is_trigger = |item: &&&RawValue| {
         let kind = serde_json::from_str::<Kind<'_>>(item.get()).ok().and_then(|item| item.kind);
@@ -121,8 +122,10 @@ mod tests {
 
     #[test]
     fn a_call_becomes_a_turn_that_ends_with_one_trigger() {
-        let made = turn(&json!({"model": "m", "input": [{"type": "compaction_trigger"}, {"role": "user", "content": "a"}],
-            "tools": [{}], "client_metadata": {}, "instructions": "i", "prompt_cache_key": "k"}))
+        let made = turn(
+            &json!({"model": "m", "input": [{"type": "compaction_trigger"}, {"role": "user", "content": "a"}],
+            "tools": [{}], "client_metadata": {}, "instructions": "i", "prompt_cache_key": "k"}),
+        )
         .unwrap();
         assert_eq!(made["input"], json!([{"role": "user", "content": "a"}, {"type": "compaction_trigger"}]));
         assert_eq!((&made["store"], &made["stream"]), (&json!(false), &json!(true)));
@@ -154,7 +157,9 @@ mod tests {
             Some(serde_json::from_slice::<Value>(&made).unwrap())
         };
         let message = json!({"type": "message", "content": [{"type": "output_text", "text": "sum"}]});
-        let made = answer(json!([message, {"type": "compaction_summary", "id": "bad", "encrypted_content": "gA"}])).unwrap();
+        let made =
+            answer(json!([message, {"type": "compaction_summary", "id": "bad", "encrypted_content": "gA"}]))
+                .unwrap();
         assert_eq!(made["object"], "response.compaction");
         assert_eq!(made["output"], json!([{"type": "compaction", "encrypted_content": "gA"}]));
         assert_eq!((&made["id"], &made["usage"]["input_tokens"]), (&json!("resp_1"), &json!(1)));

@@ -61,11 +61,7 @@ pub(crate) fn control() -> Router<AppState> {
     })
 }
 
-fn backend(
-    request: &Request,
-    path: std::borrow::Cow<'static, str>,
-    file: Option<String>,
-) -> BackendPath {
+fn backend(request: &Request, path: std::borrow::Cow<'static, str>, file: Option<String>) -> BackendPath {
     let query = request.uri().query().map(str::to_owned);
     BackendPath { method: request.method().clone(), path, query, file }
 }

@@ -50,8 +50,20 @@ pub(crate) async fn own_usage(State(state): State<AppState>, request: Request) -
     let summing = tokio::time::timeout(LEDGER_TIME, state.gateway.usage_of_client(&caller));
     let summed = summing.await.ok().and_then(Result::ok);
     answer(summed.map_or_else(
-        || Err(Failure::gateway(FailureKind::Overloaded, "the ledger does not answer; try again in a moment")),
-        |used| Ok(client_usage_body(used.requests, used.tokens, &state.gateway.pool_quota().quota, state.gateway.now())),
+        || {
+            Err(Failure::gateway(
+                FailureKind::Overloaded,
+                "the ledger does not answer; try again in a moment",
+            ))
+        },
+        |used| {
+            Ok(client_usage_body(
+                used.requests,
+                used.tokens,
+                &state.gateway.pool_quota().quota,
+                state.gateway.now(),
+            ))
+        },
     ))
 }
 
@@ -63,7 +75,8 @@ fn allowed(state: &AppState, request: &Request) -> Result<String, Failure> {
 
 /// The origin at which the caller reached us, when that was over TLS: Codex takes no other.
 fn own_origin(headers: &HeaderMap) -> Option<String> {
-    let is_tls = text(headers, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    let is_tls =
+        text(headers, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
     let host = text(headers, "x-forwarded-host").or_else(|| headers.get(HOST)?.to_str().ok())?;
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
     let is_plain = !host.is_empty() && host.len() <= MAX_HOST && host.bytes().all(is_host);
@@ -92,9 +105,9 @@ mod tests {
     #[test]
     fn only_an_origin_over_tls_is_named() {
         let origin = |headers: &[(&'static str, &'static str)]| {
-            let headers = headers.iter().map(|(name, value)| {
-                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
-            });
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
             own_origin(&headers.collect())
         };
         let https = ("x-forwarded-proto", "https");

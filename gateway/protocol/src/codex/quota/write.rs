@@ -161,7 +161,8 @@ mod tests {
     use gateway_domain::{Credits, FeatureWindow};
 
     fn quota() -> QuotaSnapshot {
-        let window = |seconds, used, reset| Window { seconds, used, resets_at: Some(Timestamp::from_secs(reset)) };
+        let window =
+            |seconds, used, reset| Window { seconds, used, resets_at: Some(Timestamp::from_secs(reset)) };
         QuotaSnapshot {
             short: Some(window(18_000, 0.25, 2_000)),
             long: Some(window(604_800, 1.0, 9_000)),
@@ -178,7 +179,8 @@ mod tests {
         let read = quota_from_usage(&usage_body(&quota(), true, now), now).unwrap();
         assert_eq!(read, quota());
         let headers = limit_headers(&quota(), now);
-        let read = quota_from_header_list(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), now);
+        let read =
+            quota_from_header_list(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), now);
         assert_eq!((read.short, read.long, read.plan), (quota().short, quota().long, quota().plan));
     }
 
@@ -193,7 +195,8 @@ mod tests {
         assert_eq!(body["rate_limit"]["primary_window"]["used_percent"], 13);
         assert_eq!(body["rate_limit"]["secondary_window"], Value::Null);
         assert_eq!((&body["rate_limit"]["allowed"], &body["plan_type"]), (&json!(false), &json!("unknown")));
-        let of_client = client_usage_body(2, TokenUsage { input: 5, ..TokenUsage::default() }, &only_long, now);
+        let of_client =
+            client_usage_body(2, TokenUsage { input: 5, ..TokenUsage::default() }, &only_long, now);
         let of_client: Value = serde_json::from_slice(&of_client).unwrap();
         assert_eq!((&of_client["request_count"], &of_client["total_tokens"]), (&json!(2), &json!(5)));
         assert_eq!(of_client["account_pool_usage"]["primary"], Value::Null);
