@@ -109,11 +109,7 @@ impl Metrics {
             secs(),
             self.overhead.clone(),
         );
-        r.register(
-            "tokens",
-            "tokens served, by kind (cached is part of input, reasoning of output)",
-            tokens,
-        );
+        r.register("tokens", "tokens served, by kind (cached is part of input, reasoning of output)", tokens);
         r.register(
             "rankings",
             "rankings made, by language and by why the built-in stepped in",

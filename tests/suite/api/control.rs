@@ -136,7 +136,9 @@ async fn an_upload_stays_with_the_account_that_took_it() -> Result<()> {
     let admin = Admin::set_up(&gateway.http, &gateway.url).await?;
     let accounts = admin.get("/accounts").await?;
     let pin = async |nth: usize| {
-        admin.expect(200, reqwest::Method::PUT, "/pin", Some(&json!({ "account": accounts[nth]["id"] }))).await
+        admin
+            .expect(200, reqwest::Method::PUT, "/pin", Some(&json!({ "account": accounts[nth]["id"] })))
+            .await
     };
     for nth in 0..3 {
         pin(nth).await?;
@@ -153,7 +155,10 @@ async fn an_upload_stays_with_the_account_that_took_it() -> Result<()> {
         ensure!(answer.status == 200, "{}", answer.text());
         ensure!(sent(&gateway, Route::Responses).last().and_then(|seen| seen.account) == owner, "{id}");
         still_serves(&gateway).await?;
-        ensure!(sent(&gateway, Route::Responses).last().and_then(|seen| seen.account) != owner, "{id}: not tied");
+        ensure!(
+            sent(&gateway, Route::Responses).last().and_then(|seen| seen.account) != owner,
+            "{id}: not tied"
+        );
     }
     assert_eq!(sent(&gateway, Route::Files)[0].body, file.to_string());
 

@@ -183,7 +183,9 @@ pub(super) fn transcriptions(lab: &Lab, arrived: &Arrived) -> Answer {
     let usage = json!({"type": "tokens", "input_tokens": 14, "output_tokens": 4, "total_tokens": 18});
     if multipart::text(&fields, "stream") == Some("true") {
         let event = |kind: &str, mut data: Value| {
-            data["type"] = kind.into();
+            if let Some(members) = data.as_object_mut() {
+                members.insert("type".to_owned(), kind.into());
+            }
             Bytes::from(format!("data: {data}\n\n"))
         };
         let (head, tail) = text.split_at(text.len() / 2);

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::turn::{Dropped, ReasoningOptions, ToolChoice, TurnRequest};
+use crate::turn::{Dropped, ReasoningOptions, ToolChoice, TurnError, TurnRequest};
 
 /// The least budget that the API takes.
 const MIN_BUDGET: u64 = 1_024;
@@ -194,10 +194,12 @@ mod tests {
             (thinking("disabled", None, None), None, Some("low"), false),
             (thinking("disabled", None, None), Some("high"), Some("high"), false),
         ] {
-            let read = read(asked, effort.map(str::to_owned), &mut Dropped::default());
+            let read = read(asked, effort.map(str::to_owned)).unwrap();
             assert_eq!(read.effort.as_deref(), expected);
             assert_eq!(read.summary.is_some(), shown);
         }
+        let unknown = read(thinking("hard", None, None), None).unwrap_err();
+        assert_eq!(unknown.param(), Some("thinking.type"));
     }
 
     fn asked(model: &str, effort: &str) -> TurnRequest {

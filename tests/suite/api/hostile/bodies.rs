@@ -55,7 +55,8 @@ fn without(good: &Value, member: &'static str) -> Row {
 
 /// JSON calls that are no turns, by their path.
 pub(super) fn calls() -> Vec<(&'static str, Vec<Row>)> {
-    let model = || with_all("model", &[json!(5), json!(""), json!(["m"]), json!("x\r\ny"), json!("x".repeat(300))]);
+    let model =
+        || with_all("model", &[json!(5), json!(""), json!(["m"]), json!("x\r\ny"), json!("x".repeat(300))]);
     let prompt = || with_all("prompt", &[Value::Null, json!(5), json!(""), json!(["p"])]);
     let input = || with_all("input", &[Value::Null, json!(5), json!(""), json!([]), json!({})]);
     let stream = || with_all("stream", &[json!("yes"), json!(1)]);
