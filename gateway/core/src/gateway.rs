@@ -198,6 +198,9 @@ pub struct Gateway {
     pub(crate) decisions: DecisionLog,
     pub(crate) trace: TraceLog,
     pub(crate) keeper: TokenKeeper,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// The pool's limits as answers show them, and when they were added up.
+    pub(crate) recent_quota: Mutex<Option<(tokio::time::Instant, Arc<crate::pool_view::PoolQuota>)>>,
     pub(crate) settlements: mpsc::Sender<SettlementRecord>,
     pub(crate) tracker: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -259,6 +262,8 @@ impl Gateway {
             pins: AtomicU64::new(0),
             decisions: DecisionLog::default(),
             trace: TraceLog::new(parts.trace),
+            ledger: parts.ledger.clone(),
+            recent_quota: Mutex::default(),
             settlements,
             tracker: parts.tracker,
             stopping: parts.stopping,

@@ -18,6 +18,7 @@ mod keeper;
 pub mod operations;
 pub mod operator_keys;
 pub mod pipeline;
+pub mod pool_view;
 pub mod ports;
 pub mod ranking;
 mod redeem;

@@ -94,6 +94,14 @@ pub struct LabApi {
     pub messages: bool,
     /// Whether `/v1/models` is there.
     pub lists_models: bool,
+    /// Whether `/v1/responses/compact` is there.
+    pub compact: bool,
+    /// Whether `/v1/embeddings` is there.
+    pub embeddings: bool,
+    /// Whether `/v1/audio/transcriptions` is there.
+    pub audio: bool,
+    /// Whether `/v1/images/generations` and `/v1/images/edits` are there.
+    pub images: bool,
 }
 
 impl Default for LabApi {
@@ -106,6 +114,10 @@ impl Default for LabApi {
             chat: true,
             messages: true,
             lists_models: true,
+            compact: true,
+            embeddings: true,
+            audio: true,
+            images: true,
         }
     }
 }

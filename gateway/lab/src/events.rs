@@ -5,7 +5,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::config::CompletedOutput;
-use crate::script::{Reply, Turn};
+use crate::routes::calls::drawn;
+use crate::script::{Picture, Reply, Turn};
 
 /// What the turn costs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,7 +99,7 @@ pub(crate) fn tokens_of(reply: &Reply) -> u64 {
         Reply::Text(deltas) => deltas.iter().map(String::len).sum(),
         Reply::FunctionCall { arguments, .. } => arguments.len(),
         Reply::CustomCall { input, .. } => input.len(),
-        Reply::Compaction => 64,
+        Reply::Compaction | Reply::Image(_) => 64,
     };
     (length as u64).div_ceil(4).max(1)
 }
@@ -120,6 +121,7 @@ pub(crate) fn render(frame: &Frame, turn: &Turn) -> Vec<Bytes> {
         Reply::FunctionCall { name, arguments } => call(&mut writer, frame, &FUNCTION, name, arguments),
         Reply::CustomCall { name, input } => call(&mut writer, frame, &CUSTOM, name, input),
         Reply::Compaction => compaction(&mut writer, frame),
+        Reply::Image(picture) => image(&mut writer, frame, picture),
     }
     let usage = json!({
         "input_tokens": frame.usage.input,
@@ -265,6 +267,29 @@ fn compaction(writer: &mut Writer, frame: &Frame) {
     let item = json!({"id": format!("cmp_{}", frame.id), "type": "compaction", "encrypted_content": sealed});
     writer.event("response.output_item.added", &json!({"output_index": index, "item": item}));
     writer.finish(item);
+}
+
+fn image(writer: &mut Writer, frame: &Frame, picture: &Picture) {
+    let id = format!("ig_{}", frame.id);
+    let index = writer.index();
+    let at = |extra: Value| with(json!({"item_id": id, "output_index": index}), extra);
+    let started = json!({"id": id, "type": "image_generation_call", "status": "in_progress"});
+    writer.event("response.output_item.added", &json!({"output_index": index, "item": started}));
+    writer.event("response.image_generation_call.generating", &at(json!({})));
+    for nth in 0..picture.partial_images {
+        let piece = drawn(&format!("piece {nth}"));
+        let told = json!({"partial_image_index": nth, "partial_image_b64": piece, "size": picture.size});
+        writer.event("response.image_generation_call.partial_image", &at(told));
+    }
+    let prompt = if picture.inputs > 0 {
+        format!("{} of {}", picture.prompt, picture.inputs)
+    } else {
+        picture.prompt.clone()
+    };
+    writer.finish(json!({
+        "id": id, "type": "image_generation_call", "status": "completed", "result": drawn(&prompt),
+        "revised_prompt": picture.prompt, "size": picture.size, "output_format": "png",
+    }));
 }
 
 fn halves(text: &str) -> [&str; 2] {

@@ -174,6 +174,22 @@ pub enum Route {
     ApiCountTokens,
     /// `GET /v1/models`.
     ApiModels,
+    /// `POST /v1/responses/compact`.
+    ApiCompact,
+    /// `POST /v1/embeddings`.
+    ApiEmbeddings,
+    /// `POST /v1/audio/transcriptions`.
+    ApiTranscriptions,
+    /// `POST /v1/images/generations` and `/v1/images/edits`.
+    ApiImages,
+    /// `POST /backend-api/transcribe`.
+    Transcribe,
+    /// `POST /backend-api/files` and what follows it.
+    Files,
+    /// `POST /backend-api/codex/images/generations`.
+    CodexImages,
+    /// The control routes of the backend.
+    Control,
     /// Paths the lab does not know.
     Other,
 }

@@ -43,6 +43,7 @@ mod fault;
 mod form;
 mod lab;
 mod log;
+mod multipart;
 pub mod proxy;
 mod quota;
 mod routes;

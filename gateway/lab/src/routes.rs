@@ -16,6 +16,7 @@ use crate::lab::Lab;
 
 mod api;
 pub(crate) mod backend;
+pub(crate) mod calls;
 mod control;
 pub(crate) mod oauth;
 mod socket;
@@ -34,6 +35,8 @@ pub fn router(lab: &Lab) -> Router {
         .merge(issuer())
         .merge(backend_questions())
         .merge(keyed())
+        .merge(backend_calls())
+        .merge(keyed_calls())
         .nest("/lab", control::router())
         .fallback(async |State(lab), request| exchange(lab, Route::Other, request, backend::not_found).await)
         .layer(RequestDecompressionLayer::new())
@@ -127,6 +130,86 @@ fn keyed() -> Router<Lab> {
         .route(
             "/v1/models",
             get(async |State(lab), request| exchange(lab, Route::ApiModels, request, api::models).await),
+        )
+}
+
+/// What the ChatGPT backend does besides turns.
+fn backend_calls() -> Router<Lab> {
+    let control = || async |State(lab), request| exchange(lab, Route::Control, request, calls::control).await;
+    let router = Router::new()
+        .route(
+            "/backend-api/transcribe",
+            post(async |State(lab), request| {
+                exchange(lab, Route::Transcribe, request, calls::transcribe).await
+            }),
+        )
+        .route(
+            "/backend-api/files",
+            post(async |State(lab), request| exchange(lab, Route::Files, request, calls::create_file).await),
+        )
+        .route(
+            "/backend-api/files/{id}/uploaded",
+            post(async |State(lab), request| {
+                exchange(lab, Route::Files, request, calls::file_uploaded).await
+            }),
+        )
+        .route(
+            "/backend-api/codex/images/generations",
+            post(async |State(lab), request| {
+                exchange(lab, Route::CodexImages, request, calls::codex_images).await
+            }),
+        )
+        .route("/backend-api/codex/thread/goal/get", get(control()).post(control()));
+    let posted = [
+        "codex/thread/goal/set",
+        "codex/thread/goal/clear",
+        "codex/analytics-events/events",
+        "codex/memories/trace_summarize",
+        "codex/safety/arc",
+        "codex/alpha/search",
+    ];
+    let asked = [
+        "codex/agent-identities/jwks",
+        "wham/agent-identities/jwks",
+        "ps/plugins/installed",
+        "ps/plugins/suggested/codex",
+    ];
+    let router = posted
+        .iter()
+        .fold(router, |router, path| router.route(&format!("/backend-api/{path}"), post(control())));
+    asked.iter().fold(router, |router, path| router.route(&format!("/backend-api/{path}"), get(control())))
+}
+
+/// What the APIs that take keys do besides turns.
+fn keyed_calls() -> Router<Lab> {
+    Router::new()
+        .route(
+            "/v1/responses/compact",
+            post(async |State(lab), request| exchange(lab, Route::ApiCompact, request, calls::compact).await),
+        )
+        .route(
+            "/v1/embeddings",
+            post(async |State(lab), request| {
+                exchange(lab, Route::ApiEmbeddings, request, calls::embeddings).await
+            }),
+        )
+        .route(
+            "/v1/audio/transcriptions",
+            post(async |State(lab), request| {
+                exchange(lab, Route::ApiTranscriptions, request, calls::transcriptions).await
+            }),
+        )
+        .route(
+            "/v1/images/generations",
+            post(async |State(lab), request| {
+                exchange(lab, Route::ApiImages, request, calls::image_generations).await
+            }),
+        )
+        .route(
+            "/v1/images/edits",
+            post(async |State(lab), request| {
+                exchange(lab, Route::ApiImages, request, calls::image_edits).await
+            }),
         )
 }
 

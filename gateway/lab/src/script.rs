@@ -23,6 +23,17 @@ pub(crate) enum Reply {
     CustomCall { name: String, input: String },
     /// The answer to a `compaction_trigger`.
     Compaction,
+    /// A picture of this, with as many pieces before it as were asked for.
+    Image(Picture),
+}
+
+/// What is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Picture {
+    pub(crate) prompt: String,
+    pub(crate) size: String,
+    pub(crate) partial_images: u64,
+    pub(crate) inputs: usize,
 }
 
 /// A reply and how fast it comes.
@@ -45,6 +56,9 @@ struct Prompt<'a> {
     user_text: String,
     last_item: Option<&'a Value>,
     tools: Vec<Tool<'a>>,
+    /// The tool that must be used, if it is the one that draws.
+    draws: Option<&'a Value>,
+    images: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +70,8 @@ struct Tool<'a> {
 type Behaviour = fn(&Prompt<'_>) -> Option<Turn>;
 
 /// The table; the first behaviour that has an answer gives it.
-const BEHAVIOURS: [Behaviour; 6] =
-    [compact, quote_tool_output, use_the_shell, call_a_tool, stream_events, echo];
+const BEHAVIOURS: [Behaviour; 7] =
+    [compact, draw, quote_tool_output, use_the_shell, call_a_tool, stream_events, echo];
 
 /// What the model answers to this request.
 pub(crate) fn answer(request: &Map<String, Value>) -> Turn {
@@ -67,6 +81,10 @@ pub(crate) fn answer(request: &Map<String, Value>) -> Turn {
         user_text: last_user_text(input),
         last_item: input.last(),
         tools: tools.iter().filter_map(tool).collect(),
+        draws: must_draw(request).and_then(|()| {
+            tools.iter().find(|tool| tool.get("type").is_some_and(|kind| kind == "image_generation"))
+        }),
+        images: request.get("input").map_or(0, |input| input.to_string().matches("\"input_image\"").count()),
     };
     let turn = BEHAVIOURS.iter().find_map(|behave| behave(&prompt));
     turn.unwrap_or_else(|| Reply::Text(Vec::new()).into())
@@ -99,6 +117,22 @@ fn text_of(content: &Value) -> String {
 
 fn kind_of(item: Option<&Value>) -> &str {
     item.and_then(|item| item.get("type")).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn must_draw(request: &Map<String, Value>) -> Option<()> {
+    (request.get("tool_choice")?.get("type")? == "image_generation").then_some(())
+}
+
+/// A picture was asked for → a picture, unless the words are `write instead`.
+fn draw(prompt: &Prompt<'_>) -> Option<Turn> {
+    let tool = prompt.draws.filter(|_| !prompt.user_text.contains("write instead"))?;
+    let picture = Picture {
+        prompt: prompt.user_text.clone(),
+        size: tool.get("size").and_then(Value::as_str).unwrap_or("1024x1024").to_owned(),
+        partial_images: tool.get("partial_images").and_then(Value::as_u64).unwrap_or(0).min(3),
+        inputs: prompt.images,
+    };
+    Some(Reply::Image(picture).into())
 }
 
 /// History ends with a compaction trigger → one compaction item.

@@ -3,8 +3,10 @@
 //! Sans-IO and synchronous. The only crate that knows a provider's field names. What needs no change is never
 //! re-serialised: edits copy the untouched members byte for byte.
 
+pub mod calls;
 pub mod chat;
 pub mod codex;
+pub mod images;
 mod json;
 mod keep_alive;
 pub mod messages;

@@ -21,6 +21,8 @@ pub struct Needs {
     pub accounts: BTreeSet<AccountId>,
     /// One of these account kinds; any when empty.
     pub providers: BTreeSet<String>,
+    /// It asks for no model, so it does not matter which ones an account may serve.
+    pub any_model: bool,
 }
 
 impl Needs {
@@ -54,7 +56,7 @@ impl Class {
         let speaks =
             needs.dialects.is_empty() || self.serves.is_empty() || !self.serves.is_disjoint(&needs.dialects);
         let of_kind = needs.providers.is_empty() || needs.providers.contains(&self.provider);
-        speaks && of_kind && rule.allows(model.as_str())
+        speaks && of_kind && (needs.any_model || rule.allows(model.as_str()))
     }
 
     fn belongs(&self, needs: &Needs) -> bool {

@@ -191,6 +191,12 @@ impl Slot {
         self.quota.credits.filter(|_| self.sightings.can_pay(self.quota.credits, now))
     }
 
+    /// What its plan allows, relative to the usual one; NaN when nobody knows.
+    #[must_use]
+    pub const fn capacity(&self) -> f64 {
+        self.capacity
+    }
+
     /// Whether it may be used at all.
     pub(crate) fn is_active(&self) -> bool {
         !self.removed && self.availability == Availability::Active && self.way == Way::Open

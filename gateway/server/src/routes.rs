@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use gateway_core::stage::Call;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 
@@ -37,9 +38,41 @@ fn clients(state: AppState) -> Router {
         .route("/v1/models/{*id}", get(public::models::one))
         .route("/models/{*id}", get(public::models::one))
         .route("/backend-api/codex/models", get(public::models::codex))
+        .merge(calls())
+        .merge(public::calls::control())
         // Bodies arrive compressed from Codex with a ChatGPT sign-in; what is not taken here is refused in `body`.
         .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
         .with_state(state)
+}
+
+/// Calls that are no turns, and questions about limits.
+fn calls() -> Router<AppState> {
+    use public::calls::{backend_call, call, file_uploaded};
+    use public::control::{accounts_check, own_usage, pool_usage};
+    Router::new()
+        .route("/v1/responses/compact", call(Call::Compact))
+        .route("/responses/compact", call(Call::Compact))
+        .route("/backend-api/codex/responses/compact", call(Call::CodexCompact))
+        .route("/v1/embeddings", call(Call::Embeddings))
+        .route("/embeddings", call(Call::Embeddings))
+        .route("/v1/audio/transcriptions", call(Call::Transcriptions))
+        .route("/audio/transcriptions", call(Call::Transcriptions))
+        .route("/backend-api/transcribe", backend_call(Call::Transcribe, "transcribe"))
+        .route("/v1/images/generations", call(Call::ImageGenerations))
+        .route("/images/generations", call(Call::ImageGenerations))
+        .route("/backend-api/codex/images/generations", call(Call::CodexImageGenerations))
+        .route("/v1/images/edits", call(Call::ImageEdits))
+        .route("/images/edits", call(Call::ImageEdits))
+        .route("/backend-api/codex/images/edits", call(Call::CodexImageEdits))
+        .route("/backend-api/files", backend_call(Call::CreateFile, "files"))
+        .route("/backend-api/files/{id}/uploaded", post(file_uploaded))
+        .route("/backend-api/wham/usage", get(pool_usage))
+        .route("/wham/usage", get(pool_usage))
+        .route("/api/codex/usage", get(pool_usage))
+        .route("/backend-api/wham/accounts/check", get(accounts_check))
+        .route("/wham/accounts/check", get(accounts_check))
+        .route("/v1/usage", get(own_usage))
+        .route("/usage", get(own_usage))
 }
 
 /// Load balancers, supervisors, Prometheus.

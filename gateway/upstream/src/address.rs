@@ -82,6 +82,13 @@ impl Address {
         Ok(Self { url, uri })
     }
 
+    /// The same with a query as somebody wrote it.
+    pub(crate) fn with_raw_query(&self, query: &str) -> Result<Self, BuildError> {
+        let mut url = self.url.clone();
+        url.set_query(Some(query));
+        Self::new(url)
+    }
+
     /// The same with one more query parameter.
     pub(crate) fn with_query(&self, name: &str, value: &str) -> Result<Self, BuildError> {
         let mut url = self.url.clone();

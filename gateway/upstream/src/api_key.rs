@@ -27,6 +27,7 @@ pub(crate) const fn openai_path(endpoint: Endpoint) -> Option<&'static str> {
 /// Others may speak anything.
 pub(crate) const fn compatible_path(endpoint: Endpoint) -> Option<&'static str> {
     Some(match endpoint {
+        Endpoint::Backend => return None,
         Endpoint::Responses => "responses",
         Endpoint::Compact => "responses/compact",
         Endpoint::ChatCompletions => "chat/completions",

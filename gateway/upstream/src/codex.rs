@@ -14,6 +14,10 @@ pub(crate) const fn path(endpoint: Endpoint) -> Option<&'static str> {
         Endpoint::ImageGenerations => Some("codex/images/generations"),
         Endpoint::ImageEdits => Some("codex/images/edits"),
         Endpoint::Transcriptions => Some("transcribe"),
-        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens | Endpoint::Embeddings => None,
+        Endpoint::ChatCompletions
+        | Endpoint::Messages
+        | Endpoint::CountTokens
+        | Endpoint::Embeddings
+        | Endpoint::Backend => None,
     }
 }

@@ -17,6 +17,8 @@ pub(crate) const MODELS: &str = "v1/models";
 /// The catalogue as Codex reads it.
 pub(crate) const CODEX_MODELS: &str = "backend-api/codex/models";
 pub(crate) const STATUS: &str = "status";
+/// Where a child has the paths of the ChatGPT backend.
+pub(crate) const BACKEND: &str = "backend-api/";
 /// For children that speak to Codex but have no status.
 const USAGE: &str = "backend-api/wham/usage";
 
@@ -31,6 +33,7 @@ pub(crate) fn base(base: Base) -> Base {
 /// The public paths. codexlb rewrites them to the backend's by itself.
 pub(crate) const fn path(endpoint: Endpoint) -> Option<&'static str> {
     Some(match endpoint {
+        Endpoint::Backend => return None,
         Endpoint::Responses => "v1/responses",
         Endpoint::Compact => "v1/responses/compact",
         Endpoint::ChatCompletions => "v1/chat/completions",

@@ -73,7 +73,8 @@ pub struct BadCredential;
 /// The headers of one client request.
 pub(crate) fn for_turn(request: &UpstreamRequest) -> Result<HeaderMap, BadCredential> {
     let client = &*request.headers;
-    let is_form = matches!(request.endpoint, Endpoint::ImageEdits | Endpoint::Transcriptions);
+    let is_form =
+        matches!(request.endpoint, Endpoint::ImageEdits | Endpoint::Transcriptions | Endpoint::Backend);
     // A form's boundary stands in its type, and some clients send these as JSON.
     let content_type = is_form.then(|| client.get(CONTENT_TYPE).cloned()).flatten();
     let kind = request.to.kind;
@@ -87,7 +88,12 @@ pub(crate) fn for_turn(request: &UpstreamRequest) -> Result<HeaderMap, BadCreden
         headers.insert(ACCEPT, accept(kind, request.endpoint));
         headers
     };
-    headers.insert(CONTENT_TYPE, content_type.unwrap_or(JSON));
+    if request.body.is_empty() && content_type.is_none() && request.endpoint == Endpoint::Backend {
+        // A question has no body, so none is named.
+        headers.remove(CONTENT_TYPE);
+    } else {
+        headers.insert(CONTENT_TYPE, content_type.unwrap_or(JSON));
+    }
     if kind == AccountKind::Gateway {
         gateway::tell_hops(&request.hops, &mut headers);
     }
@@ -175,7 +181,10 @@ const fn accept(kind: AccountKind, endpoint: Endpoint) -> HeaderValue {
     match (kind, endpoint) {
         (AccountKind::Codex, Endpoint::Responses) => EVENT_STREAM,
         (_, Endpoint::Responses | Endpoint::ChatCompletions | Endpoint::Messages) => EITHER,
-        (_, Endpoint::ImageGenerations | Endpoint::ImageEdits | Endpoint::Transcriptions) => EITHER,
+        (
+            _,
+            Endpoint::ImageGenerations | Endpoint::ImageEdits | Endpoint::Transcriptions | Endpoint::Backend,
+        ) => EITHER,
         (_, Endpoint::Compact | Endpoint::CountTokens | Endpoint::Embeddings) => JSON,
     }
 }

@@ -85,9 +85,16 @@ impl Providers {
     async fn turn(&self, request: UpstreamRequest) -> Result<UpstreamResponse, Failure> {
         let site = self.sites.of(&request.to)?;
         let (kind, endpoint) = (request.to.kind, request.endpoint);
-        let address = site.endpoint(endpoint).ok_or_else(|| no_endpoint(kind, endpoint))?;
+        let own = request.backend.as_ref().and_then(|asked| site.backend(asked)).transpose();
+        let own = own.map_err(|error| Failure::gateway(FailureKind::Unreachable, error.to_string()))?;
+        let address = own.as_ref().filter(|_| endpoint == Endpoint::Backend);
+        let address =
+            address.or_else(|| site.endpoint(endpoint)).ok_or_else(|| no_endpoint(kind, endpoint))?;
         let headers = headers::for_turn(&request).map_err(bad_credential)?;
-        let outgoing = Outgoing::post(headers, request.body);
+        let mut outgoing = Outgoing::post(headers, request.body);
+        if let Some(asked) = request.backend.as_ref().filter(|_| endpoint == Endpoint::Backend) {
+            outgoing.method = asked.method.clone();
+        }
         let mut answer =
             self.clients.send(&request.to.way, address, outgoing, head_time(kind, endpoint)).await?;
         if kind == AccountKind::Gateway {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gateway_core::ports::{Destination, Endpoint};
+use gateway_core::ports::{BackendPath, Destination, Endpoint};
 use gateway_domain::{AccountKind, Failure, FailureKind, Retry};
 use parking_lot::RwLock;
 
@@ -35,6 +35,8 @@ pub(crate) struct Site {
     pub(crate) models: Address,
     /// The quota, for kinds that have one.
     pub(crate) quota: Option<Address>,
+    /// Where the paths of the ChatGPT backend begin, for kinds that have them.
+    backend: Option<&'static str>,
 }
 
 impl Site {
@@ -59,7 +61,22 @@ impl Site {
         }
         let models = base.at(models)?;
         let quota = quota.map(|path| base.at(path)).transpose()?;
-        Ok(Self { base, endpoints, models, quota })
+        let backend = match kind {
+            AccountKind::Codex => Some(""),
+            AccountKind::Gateway => Some(gateway::BACKEND),
+            AccountKind::OpenAi | AccountKind::OpenAiCompatible | AccountKind::Anthropic => None,
+        };
+        Ok(Self { base, endpoints, models, quota, backend })
+    }
+
+    /// Where a path of the ChatGPT backend is; `None` when this kind of upstream has none.
+    pub(crate) fn backend(&self, asked: &BackendPath) -> Option<Result<Address, BuildError>> {
+        let path = format!("{}{}", self.backend?, asked.path);
+        let address = self.base.at(&path);
+        Some(match asked.query.as_deref() {
+            Some(query) => address.and_then(|address| address.with_raw_query(query)),
+            None => address,
+        })
     }
 
     /// Where an endpoint is; `None` when this kind of upstream has none.

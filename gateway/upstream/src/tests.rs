@@ -94,6 +94,7 @@ impl World {
             caller: CallerKind::Foreign,
             continues: Continues::Anew,
             body: Bytes::from(body.to_string()),
+            backend: None,
             access_token: self.key(kind),
             hops: Hops::default(),
         }

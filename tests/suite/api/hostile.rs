@@ -69,6 +69,14 @@ async fn bad_token_counts_are_refused() -> Result<()> {
     refused("/v1/messages/count_tokens", bodies::counts(), 60).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_calls_are_refused() -> Result<()> {
+    for (path, rows) in bodies::calls() {
+        refused(path, rows, 18).await.with_context(|| path)?;
+    }
+    Ok(())
+}
+
 /// Method, path, headers, status, type of the error.
 type Request = (&'static str, &'static str, &'static [(&'static str, &'static str)], u16, &'static str);
 
@@ -118,6 +126,37 @@ const REQUESTS: &[Request] = &[
     ("POST", "/v1/fine_tuning/jobs", &[], 404, "invalid_request_error"),
     ("POST", "/v1/threads", &[], 404, "invalid_request_error"),
     ("POST", "/v1/x%0d%0ax-evil:%201", &[], 404, "invalid_request_error"),
+    ("GET", "/v1/embeddings", &[], 405, "invalid_request_error"),
+    ("GET", "/v1/responses/compact", &[], 405, "invalid_request_error"),
+    ("PUT", "/v1/images/generations", &[], 405, "invalid_request_error"),
+    ("POST", "/v1/images/variations", &[], 404, "invalid_request_error"),
+    ("POST", "/v1/usage", &[], 405, "invalid_request_error"),
+    ("POST", "/backend-api/wham/usage", &[], 405, "invalid_request_error"),
+    ("DELETE", "/backend-api/files", &[], 405, "invalid_request_error"),
+    ("POST", "/backend-api/files/a%2f..%2fb/uploaded", &[], 404, "invalid_request_error"),
+    ("POST", "/backend-api/files/a%0d%0ax-evil:%201/uploaded", &[], 404, "invalid_request_error"),
+    ("POST", "/backend-api/ps/mcp", &[], 404, "invalid_request_error"),
+    (
+        "POST",
+        "/v1/audio/transcriptions",
+        &[("content-type", "multipart/form-data")],
+        400,
+        "invalid_request_error",
+    ),
+    (
+        "POST",
+        "/v1/images/edits",
+        &[("content-type", "multipart/form-data; boundary=x")],
+        400,
+        "invalid_request_error",
+    ),
+    ("POST", "/v1/embeddings", REMOTE, 401, "authentication_error"),
+    ("POST", "/backend-api/files", REMOTE, 401, "authentication_error"),
+    ("GET", "/backend-api/wham/usage", REMOTE, 401, "authentication_error"),
+    ("GET", "/backend-api/wham/accounts/check", WRONG_KEY, 401, "authentication_error"),
+    ("GET", "/v1/usage", REMOTE, 401, "authentication_error"),
+    ("GET", "/backend-api/wham/settings/user", REMOTE, 401, "authentication_error"),
+    ("POST", "/v1/embeddings", ODD_ENCODING, 415, "invalid_request_error"),
     // Upgrades where there is none.
     ("GET", "/v1/chat/completions", WEB_SOCKET, 405, "invalid_request_error"),
     ("GET", "/v1/messages", WEB_SOCKET, 405, "invalid_request_error"),

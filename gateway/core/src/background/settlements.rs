@@ -118,6 +118,9 @@ mod tests {
         fn newest(&self, _: u32) -> BoxFuture<'_, Result<Vec<SettlementRecord>, StoreError>> {
             Box::pin(async { Ok(Vec::new()) })
         }
+        fn used_by(&self, _: &str) -> BoxFuture<'_, Result<crate::ports::ClientUsage, StoreError>> {
+            Box::pin(async { Ok(crate::ports::ClientUsage::default()) })
+        }
     }
 
     fn record(id: usize) -> SettlementRecord {

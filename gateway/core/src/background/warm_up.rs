@@ -169,6 +169,7 @@ async fn turn(
         caller: CallerKind::Foreign,
         continues: Continues::Anew,
         body: body(model),
+        backend: None,
         access_token: token.token,
         hops: Hops::default(),
     };

@@ -10,14 +10,14 @@ mod workbench;
 pub use observer::{Ended, Observer, RankingSeen};
 pub use shared_file::{Replaced, SharedFiles};
 pub use storage::{
-    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, Finished, Imported, Learned, Ledger,
-    NewAccount, ProxyStore, RefreshOutcome, SeatFit, SettingStore, SettlementRecord, StoreError,
+    AccountStore, Claim, ClaimHolder, ClientKey, ClientKeyStore, ClientUsage, Finished, Imported, Learned,
+    Ledger, NewAccount, ProxyStore, RefreshOutcome, SeatFit, SettingStore, SettlementRecord, StoreError,
     StoredAccount, StoredCredentials, TieQuery, TieRecord, TieStore,
 };
 pub use upstream::{
-    Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens, ProxyProbe,
-    ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Transport, TurnClient, Upstream,
-    UpstreamRequest, UpstreamResponse, Way,
+    BackendPath, Continues, Destination, DeviceAnswer, DeviceCode, Endpoint, Hops, Inspection, IssuedTokens,
+    ProxyProbe, ResponseBody, SignInError, SignInIssuer, TokenIssuer, TokenIssuerError, Transport,
+    TurnClient, Upstream, UpstreamRequest, UpstreamResponse, Way,
 };
 pub use workbench::{CheckOutcome, Checked, Mistake, PolicyText, TextOrigin, Workbench};
 

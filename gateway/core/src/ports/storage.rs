@@ -392,6 +392,15 @@ pub trait TieStore: Send + Sync {
     fn prune_ties(&self, ended: Timestamp, most: u32, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 
+/// What one client used, over all settlements that are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientUsage {
+    /// Requests, failed ones too.
+    pub requests: u64,
+    /// Tokens.
+    pub tokens: TokenUsage,
+}
+
 /// Settlements, written in batches off the request path.
 pub trait Ledger: Send + Sync {
     /// Appends; a request that is already there is left as it is.
@@ -400,4 +409,6 @@ pub trait Ledger: Send + Sync {
     fn prune(&self, before: Timestamp, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// The newest settlements, at most `limit`.
     fn newest(&self, limit: u32) -> BoxFuture<'_, Result<Vec<SettlementRecord>, StoreError>>;
+    /// Adds up what a client used.
+    fn used_by(&self, client: &str) -> BoxFuture<'_, Result<ClientUsage, StoreError>>;
 }

@@ -1,5 +1,6 @@
 //! Providers: sending one turn, and rotating one account's tokens.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use futures_util::future::BoxFuture;
 use gateway_domain::{AccountId, AccountKind, Dialect, Failure, ProxyId, QuotaSnapshot, Secret};
 use gateway_protocol::codex::Redemption;
 use gateway_protocol::responses::CallerKind;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 /// Whether a conversation stays on the account that served it last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,21 @@ pub enum Endpoint {
     Transcriptions,
     /// `embeddings`.
     Embeddings,
+    /// A path of the ChatGPT backend, as [`UpstreamRequest::backend`] names it.
+    Backend,
+}
+
+/// A path of the ChatGPT backend that is asked for in the client's own words. Only allow-listed ones are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendPath {
+    /// How.
+    pub method: Method,
+    /// Below the backend's base.
+    pub path: Cow<'static, str>,
+    /// The client's query, as it came.
+    pub query: Option<String>,
+    /// The uploaded file that it is about.
+    pub file: Option<String>,
 }
 
 /// How a request leaves this machine.
@@ -114,6 +130,8 @@ pub struct UpstreamRequest {
     pub continues: Continues,
     /// The body as it goes out.
     pub body: Bytes,
+    /// What of the ChatGPT backend is asked, for [`Endpoint::Backend`].
+    pub backend: Option<BackendPath>,
     /// The account's access token or key; empty for a server that takes none.
     pub access_token: Arc<Secret>,
     /// Gateways this request already passed, ours included; a child gateway is told.

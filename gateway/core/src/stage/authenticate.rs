@@ -56,6 +56,7 @@ pub struct Authenticated {
     pub(crate) transport: Transport,
     pub(crate) headers: HeaderMap,
     pub(crate) body: bytes::Bytes,
+    pub(crate) backend: Option<crate::ports::BackendPath>,
 }
 
 /// Finds out who is calling.
@@ -64,8 +65,8 @@ pub struct Authenticated {
 /// `Unauthenticated`: a remote caller without a valid key, or anybody with one of our keys that is not valid.
 pub fn authenticate(keys: &Keys, received: Received) -> Result<Authenticated, Failure> {
     let caller = identify(keys, received.peer, &received.headers)?;
-    let Received { id, route, transport, headers, body, .. } = received;
-    Ok(Authenticated { caller, id, route, transport, headers, body })
+    let Received { id, route, transport, headers, body, backend, .. } = received;
+    Ok(Authenticated { caller, id, route, transport, headers, body, backend })
 }
 
 /// Finds out who is calling, for the small routes that carry no turn.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_domain::{Dialect, Failure, FailureKind, ModelName, RequestId, SessionKey};
+use gateway_protocol::calls::files_named;
 use gateway_protocol::responses::{self, CallerKind, CodexBody, RequestError, Routing};
 use gateway_protocol::translate::codec;
 use gateway_protocol::turn::{self, Dropped, TurnError, TurnRequest};
 use gateway_scheduler::{HardTie, SoftTie, Tie, TieKey};
 use http::HeaderMap;
 
+use super::call::{self, Call};
 use super::{Authenticated, Caller, Route};
-use crate::ports::{Hops, Transport};
+use crate::ports::{BackendPath, Hops, Transport};
 
 /// The gateways that a request passed, separated by commas.
 pub const HOPS_HEADER: &str = "x-switchyard-hops";
@@ -19,6 +21,9 @@ pub const HOPS_HEADER: &str = "x-switchyard-hops";
 pub const MAX_HOPS: usize = 8;
 /// A body larger than this is read on a thread of its own: it would hold up other requests on this one.
 pub const INLINE_DECODE_BYTES: usize = 512 * 1024;
+
+/// Uploaded files that one request may name; further ones tie it to nobody.
+const MAX_FILES_NAMED: usize = 16;
 
 /// How Codex clients name themselves, in `user-agent` or `originator` (facts: codex-lb 1.2.2, clients 2.2).
 const CODEX_NAMES: &[&str] = &["codex_", "codex-tui", "codex desktop", "codex "];
@@ -77,13 +82,20 @@ pub(crate) enum Asked {
         /// What has no place in it.
         dropped: Dropped,
     },
+    /// A call that is no turn: only what routing needs was read.
+    Call {
+        /// Which.
+        call: Call,
+        /// The backend's path, for routes that pass it on.
+        backend: Option<BackendPath>,
+    },
 }
 
 impl Asked {
     /// What the client speaks.
     pub(crate) const fn dialect(&self) -> Dialect {
         match self {
-            Self::Responses { .. } => Dialect::OpenAiResponses,
+            Self::Responses { .. } | Self::Call { .. } => Dialect::OpenAiResponses,
             Self::Turn { dialect, .. } => *dialect,
         }
     }
@@ -102,20 +114,25 @@ struct Read {
 /// # Errors
 /// `InvalidRequest` with the member that is wrong; `GatewayLoop` for a request that was here before.
 pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Decoded, Failure> {
-    let Authenticated { caller, id, route, transport, headers, body } = authenticated;
+    let Authenticated { caller, id, route, transport, headers, body, backend } = authenticated;
     let hops = hops(&headers, instance)?;
     let kind = if is_codex(&headers) { CallerKind::Codex } else { CallerKind::Foreign };
     let body_bytes = body.len();
+    let form = call::content_type(&headers).map(str::to_owned);
+    let reading = move |body: &Bytes| match route {
+        Route::Call(call) => read_call(call, form.as_deref(), backend, body),
+        _ => read(route.dialect(), body, kind),
+    };
     let Read { model, stream, session, asked } = if body_bytes <= INLINE_DECODE_BYTES {
-        read(route.dialect(), &body, kind)?
+        reading(&body)?
     } else {
         let body = body.clone();
-        tokio::task::spawn_blocking(move || read(route.dialect(), &body, kind))
+        tokio::task::spawn_blocking(move || reading(&body))
             .await
             .map_err(|_| Failure::gateway(FailureKind::Internal, "reading the body failed"))??
     };
     let session = session.or_else(|| session_from(&headers));
-    let ties = ties(&caller, &asked, &headers);
+    let ties = ties(&caller, &asked, &headers, &body);
     let wants_stream = route == Route::CodexResponses || stream;
     Ok(Decoded {
         id,
@@ -155,23 +172,37 @@ fn read(dialect: Dialect, body: &Bytes, caller: CallerKind) -> Result<Read, Fail
     Ok(Read { model, stream, session, asked: Asked::Turn { dialect, request: Box::new(request), dropped } })
 }
 
+fn read_call(
+    call: Call,
+    content_type: Option<&str>,
+    backend: Option<BackendPath>,
+    body: &Bytes,
+) -> Result<Read, Failure> {
+    let (model, stream) = call::read(call, content_type, body).map_err(|error| invalid(&error))?;
+    Ok(Read { model, stream, session: None, asked: Asked::Call { call, backend } })
+}
+
 /// What ties a request to the account that made something of it.
-fn ties(caller: &Caller, asked: &Asked, headers: &HeaderMap) -> Vec<TieKey> {
+fn ties(caller: &Caller, asked: &Asked, headers: &HeaderMap, body: &Bytes) -> Vec<TieKey> {
     let hard = |tie, value: Option<&str>| TieKey::new(Tie::Hard(tie), caller.label(), value?);
     let soft = |tie, value: Option<&str>| TieKey::new(Tie::Soft(tie), caller.label(), value?);
     let thread = headers.get("thread-id").and_then(|value| value.to_str().ok());
-    let (previous, conversation) = match asked {
+    let (previous, conversation, files) = match asked {
         Asked::Responses { previous_response, conversation, .. } => {
-            (previous_response.as_deref(), conversation.as_deref())
+            (previous_response.as_deref(), conversation.as_deref(), files_named(body, MAX_FILES_NAMED))
         }
-        Asked::Turn { .. } => (None, None),
+        Asked::Call { backend, .. } => {
+            (None, None, backend.iter().filter_map(|path| path.file.clone()).collect())
+        }
+        Asked::Turn { .. } => (None, None, Vec::new()),
     };
-    let ties = [
+    let files = files.iter().map(|file| hard(HardTie::File, Some(file)));
+    let named = [
         soft(SoftTie::Thread, thread),
         hard(HardTie::Response, previous),
         hard(HardTie::Conversation, conversation),
     ];
-    ties.into_iter().flatten().collect()
+    named.into_iter().chain(files).flatten().collect()
 }
 
 /// The failure that a malformed turn is.
@@ -200,7 +231,7 @@ fn hops(headers: &HeaderMap, instance: &str) -> Result<Hops, Failure> {
     Ok(Hops(passed))
 }
 
-fn invalid(error: &RequestError) -> Failure {
+pub(super) fn invalid(error: &RequestError) -> Failure {
     let failure = Failure::client(FailureKind::InvalidRequest, error.to_string());
     match error.param() {
         Some(param) => failure.param(param),

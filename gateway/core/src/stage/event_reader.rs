@@ -31,6 +31,8 @@ pub(crate) struct EventReader {
 pub(crate) enum OwnEvents {
     /// They go along.
     Shown,
+    /// They go along, but for the limits of the account.
+    WithoutLimits,
     /// They are taken out.
     Hidden,
 }
@@ -179,10 +181,14 @@ pub(crate) fn observe(gateway: &Gateway, account: Option<AccountRef>, event: &[u
     }
 }
 
-/// Vendor events are not part of the public dialect; strict parsers there stumble over them. Comments are fine.
+/// Vendor events are not part of the public dialect; strict parsers there stumble over them. Comments are fine. The limits
+/// of one account say nothing of a pool: its own are told in the answer's headers.
 fn is_hidden(own_events: OwnEvents, kind: EventKind, event: &[u8]) -> bool {
-    let vendor = matches!(kind, EventKind::Quota | EventKind::Vendor);
-    own_events == OwnEvents::Hidden && vendor && !event.starts_with(b":")
+    match own_events {
+        OwnEvents::Shown => false,
+        OwnEvents::WithoutLimits => kind == EventKind::Quota,
+        OwnEvents::Hidden => matches!(kind, EventKind::Quota | EventKind::Vendor) && !event.starts_with(b":"),
+    }
 }
 
 fn without_hidden(own_events: OwnEvents, events: &Bytes) -> Bytes {

@@ -11,10 +11,14 @@ use gateway_protocol::keep_alive;
 use gateway_protocol::responses::CallerKind;
 use gateway_protocol::turn::AnswerContext;
 use gateway_scheduler::AccountRef;
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use super::Route;
+use super::call;
+use super::call_outgoing::CallReading;
+use super::call_reader::CallReader;
 use super::decode::{Asked, Decoded};
 use super::event_reader::{EventReader, OwnEvents};
 use super::first_look::{FirstLook, Opening, first_look, whole};
@@ -39,9 +43,38 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct Forwarded {
     pub(crate) headers: HeaderMap,
     pub(crate) opening: Opening,
-    pub(crate) wants_stream: bool,
+    pub(crate) form: AnswerForm,
     /// What the client hears while the stream is silent.
     pub(crate) keep_alive: Bytes,
+}
+
+/// In which form an answer comes, and goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnswerForm {
+    /// Events, for a client that reads them.
+    Events,
+    /// Events, for a client that wants one object.
+    Folded,
+    /// One object.
+    Object,
+    /// The answer of a call, with the status and the type that the upstream gave it.
+    Passed(u16),
+}
+
+fn answer_form(decoded: &Decoded, reading: Reading, response: &UpstreamResponse) -> AnswerForm {
+    let kind = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match reading {
+        Reading::Whole => AnswerForm::Object,
+        // What it is, the upstream says: not every server streams what it was asked to stream.
+        Reading::Call(CallReading::Passed | CallReading::Transcript)
+            if !kind.trim_start().starts_with("text/event-stream") =>
+        {
+            AnswerForm::Passed(response.status.as_u16())
+        }
+        Reading::Call(CallReading::Passed | CallReading::Transcript) => AnswerForm::Events,
+        _ if decoded.wants_stream => AnswerForm::Events,
+        _ => AnswerForm::Folded,
+    }
 }
 
 /// Schedules and sends until an account answers.
@@ -98,13 +131,18 @@ fn burst(last: Option<&Failure>, nobody: &Failure) -> Option<Duration> {
 /// a stored conversation, runs on by itself, or lets the upstream call somebody's server. A plain turn costs tokens at
 /// worst.
 fn leaves_nothing_behind(decoded: &Decoded) -> bool {
-    let Asked::Responses { lasting, .. } = &decoded.asked else { return true };
+    let lasting = match &decoded.asked {
+        Asked::Responses { lasting, .. } => *lasting,
+        Asked::Call { call, .. } => return call.may_be_repeated(),
+        Asked::Turn { .. } => return true,
+    };
     !lasting && memchr::memmem::find(&decoded.body, br#""mcp""#).is_none()
 }
 
 /// Hands the answer over in the form that the caller asked for.
-pub(crate) async fn reply(forwarded: Forwarded, settlement: Settlement) -> Result<Reply, Failure> {
-    if forwarded.wants_stream {
+pub(crate) async fn reply(mut forwarded: Forwarded, settlement: Settlement) -> Result<Reply, Failure> {
+    settlement.gateway().show_pool_limits(&mut forwarded.headers);
+    if forwarded.form == AnswerForm::Events {
         Ok(stream(forwarded, settlement))
     } else {
         collect(forwarded, settlement).await
@@ -197,22 +235,30 @@ async fn send(
         caller: decoded.kind,
         continues,
         body,
+        backend: match &decoded.asked {
+            Asked::Call { backend, .. } => backend.clone(),
+            Asked::Responses { .. } | Asked::Turn { .. } => None,
+        },
         access_token: token.token.clone(),
         hops,
     };
     let way = request.to.clone();
     let response = gateway.upstream.respond_to(request, client).await;
-    let response = response.inspect_err(|failure| gateway.not_sent(&way.way, failure))?;
+    let mut response = response.inspect_err(|failure| gateway.not_sent(&way.way, failure))?;
     settlement.upstream_answered(response.status.as_u16(), response.transport);
     observe_quota(gateway, settlement, &response.headers);
     if !response.status.is_success() {
-        return Err(error_answer(gateway, response).await);
+        return Err(call::judged(decoded, error_answer(gateway, response).await));
+    }
+    let form = answer_form(decoded, reading, &response);
+    if reading == Reading::Call(CallReading::Transcript) {
+        response.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     }
     let account = settlement.account_ref();
     let reader = match reading {
         Reading::Responses => Reader::Events(Box::new(EventReader::new(
             gateway,
-            own_events(decoded),
+            own_events(gateway, decoded),
             decoded.wants_stream,
             account,
         ))),
@@ -226,16 +272,17 @@ async fn send(
             };
             Reader::Turn(Box::new(TurnReader::new(gateway, account, reading)))
         }
+        Reading::Call(reading) => Reader::Call(Box::new(CallReader::new(gateway, decoded, reading, account))),
     };
-    let look = match reading {
-        Reading::Whole => whole(reader, response.body, settlement).await,
-        _ => first_look(reader, response.body, settlement).await,
+    let look = match form {
+        AnswerForm::Object | AnswerForm::Passed(_) => whole(reader, response.body, settlement).await,
+        AnswerForm::Events | AnswerForm::Folded => first_look(reader, response.body, settlement).await,
     };
     match look {
         FirstLook::Go(opening) => Ok(Forwarded {
             headers: response.headers,
             opening: *opening,
-            wants_stream: decoded.wants_stream,
+            form,
             keep_alive: keep_alive(decoded.route.dialect(), decoded.kind),
         }),
         FirstLook::Failed(failure) => Err(failure),
@@ -244,10 +291,12 @@ async fn send(
 
 /// The public dialect has no events of the backend's own. Codex reads them all the same on a socket, where a turn has no
 /// headers that could tell its quota.
-fn own_events(decoded: &Decoded) -> OwnEvents {
+/// Where more than one account stands behind the gateway, the limits of one are nobody's to see.
+fn own_events(gateway: &Gateway, decoded: &Decoded) -> OwnEvents {
     let is_codex_socket = decoded.transport == Transport::WebSocket && decoded.kind == CallerKind::Codex;
     match decoded.route {
         Route::Responses if !is_codex_socket => OwnEvents::Hidden,
+        _ if gateway.accounts().len() > 1 => OwnEvents::WithoutLimits,
         _ => OwnEvents::Shown,
     }
 }
@@ -259,7 +308,7 @@ fn answer_context(gateway: &Gateway, decoded: &Decoded) -> AnswerContext {
         fallback_id: decoded.id.as_str().to_owned(),
         now: u64::try_from(gateway.now().as_secs()).unwrap_or(0),
         include_usage: match &decoded.asked {
-            Asked::Responses { .. } => true,
+            Asked::Responses { .. } | Asked::Call { .. } => true,
             Asked::Turn { request, .. } => request.include_usage,
         },
     }

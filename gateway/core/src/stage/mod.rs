@@ -1,6 +1,9 @@
 //! The stages and the types that pass between them.
 
 mod authenticate;
+mod call;
+pub(crate) mod call_outgoing;
+pub(crate) mod call_reader;
 mod decode;
 pub(crate) mod event_reader;
 pub(crate) mod first_look;
@@ -13,8 +16,9 @@ pub(crate) mod settle;
 pub(crate) mod turn_reader;
 
 pub use authenticate::{Authenticated, Caller, KEY_PREFIX, authenticate, hash_client_key, identify};
+pub use call::{CONTROL_ROUTES, Call};
 pub use decode::{Decoded, INLINE_DECODE_BYTES, bad_turn, decode, is_codex};
-pub use relay::{RelayStream, Reply, ReplyBody};
+pub use relay::{Passed, RelayStream, Reply, ReplyBody};
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,7 +27,7 @@ use gateway_domain::{Dialect, RequestId, Timestamp};
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::ports::Transport;
+use crate::ports::{BackendPath, Transport};
 
 /// Where a request came in; decides its rules and the shape of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +40,8 @@ pub enum Route {
     ChatCompletions,
     /// `POST /v1/messages`.
     Messages,
+    /// A call that is no turn.
+    Call(Call),
 }
 
 impl Route {
@@ -47,6 +53,7 @@ impl Route {
             Self::CodexResponses => "/backend-api/codex/responses",
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Messages => "/v1/messages",
+            Self::Call(call) => call.label(),
         }
     }
 
@@ -54,7 +61,8 @@ impl Route {
     #[must_use]
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::Responses | Self::CodexResponses => Dialect::OpenAiResponses,
+            // Errors of all calls have this shape.
+            Self::Responses | Self::CodexResponses | Self::Call(_) => Dialect::OpenAiResponses,
             Self::ChatCompletions => Dialect::OpenAiChat,
             Self::Messages => Dialect::AnthropicMessages,
         }
@@ -89,6 +97,8 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The body, decompressed.
     pub body: Bytes,
+    /// The path of the ChatGPT backend that is asked for, for routes that pass it on.
+    pub backend: Option<BackendPath>,
     /// What the edge wants to know early.
     pub early: Arc<Early>,
 }

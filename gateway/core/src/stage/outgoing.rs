@@ -13,8 +13,12 @@ use gateway_protocol::responses::{self, CallerKind, CodexBody, RequestError};
 use gateway_protocol::translate::codec;
 use gateway_protocol::turn::{Dropped, ToolNames, TurnError, TurnRequest};
 
+use super::call_outgoing::{self, CallReading};
 use super::decode::{Asked, Decoded, bad_turn};
 use crate::ports::{Destination, Endpoint};
+
+/// What is noted when thinking was left out that the upstream could not have read.
+const FOREIGN_THINKING: &str = "thinking of another provider left out";
 
 /// One request, ready for one account.
 pub(crate) struct Outgoing {
@@ -40,6 +44,8 @@ pub(crate) enum Reading {
     Translated,
     /// One object that goes through as it is.
     Whole,
+    /// The answer of a call.
+    Call(CallReading),
 }
 
 /// Puts the request into the account's words.
@@ -49,6 +55,7 @@ pub(crate) enum Reading {
 pub(crate) fn outgoing(decoded: &Decoded, to: &Destination) -> Result<Outgoing, Failure> {
     let dialect = dialect_of(to, decoded.asked.dialect());
     match &decoded.asked {
+        Asked::Call { call, .. } => call_outgoing::outgoing(decoded, *call, to),
         Asked::Responses { for_codex, .. } if to.kind == AccountKind::Codex => codex_turn(for_codex),
         asked if asked.dialect() == dialect && to.kind != AccountKind::Codex => {
             Ok(unchanged(decoded, dialect))
@@ -86,7 +93,10 @@ const fn endpoint_of(dialect: Dialect) -> Endpoint {
 }
 
 fn codex_turn(for_codex: &Result<CodexBody, RequestError>) -> Result<Outgoing, Failure> {
-    let CodexBody { body, edits } = for_codex.as_ref().map_err(refused_by_codex)?.clone();
+    let CodexBody { body, mut edits } = for_codex.as_ref().map_err(refused_by_codex)?.clone();
+    let cleaned = responses::without_foreign_reasoning(&body);
+    edits.extend(cleaned.iter().map(|_| Cow::Borrowed(FOREIGN_THINKING)));
+    let body = cleaned.map_or(body, Bytes::from);
     Ok(Outgoing {
         endpoint: Endpoint::Responses,
         body,
@@ -106,9 +116,10 @@ fn unchanged(decoded: &Decoded, dialect: Dialect) -> Outgoing {
     // Thinking that another provider wrote has a signature that this one refuses; without it the rest is fine.
     let cleaned = match dialect {
         Dialect::AnthropicMessages => messages::without_foreign_thinking(&decoded.body),
-        Dialect::OpenAiResponses | Dialect::OpenAiChat => None,
+        Dialect::OpenAiResponses => responses::without_foreign_reasoning(&decoded.body),
+        Dialect::OpenAiChat => None,
     };
-    let notes = cleaned.iter().map(|_| Cow::Borrowed("thinking of another provider left out")).collect();
+    let notes = cleaned.iter().map(|_| Cow::Borrowed(FOREIGN_THINKING)).collect();
     Outgoing {
         endpoint: endpoint_of(dialect),
         body: cleaned.map_or_else(|| decoded.body.clone(), Bytes::from),
@@ -131,7 +142,8 @@ fn translated(
             dropped.extend(earlier.clone());
             TurnRequest::clone(request)
         }
-        Asked::Responses { .. } => {
+        // A call is worded before; as a turn it could not be read.
+        Asked::Responses { .. } | Asked::Call { .. } => {
             let read = codec(Dialect::OpenAiResponses).decode_request(&decoded.body);
             let read = read.map_err(|error| untranslatable(&error))?;
             dropped.extend(read.dropped);
@@ -169,7 +181,7 @@ fn untranslatable(error: &TurnError) -> Failure {
     }
 }
 
-fn refused_by_codex(error: &RequestError) -> Failure {
+pub(super) fn refused_by_codex(error: &RequestError) -> Failure {
     let failure = Failure::client(FailureKind::InvalidRequest, error.to_string()).retry(Retry::OtherAccount);
     match (error, error.param()) {
         // Clients that know this code send their whole conversation again.

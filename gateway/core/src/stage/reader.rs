@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use gateway_domain::{Failure, TokenUsage};
 
+use super::call_reader::{self, CallReader};
 use super::event_reader::EventReader;
 use super::turn_reader::TurnReader;
 
@@ -10,8 +11,10 @@ use super::turn_reader::TurnReader;
 pub(crate) enum Reader {
     /// Responses events that go through as they are: the short way that most turns take.
     Events(Box<EventReader>),
-    /// Everything else, through the internal language.
+    /// Every other turn, through the internal language.
     Turn(Box<TurnReader>),
+    /// Calls.
+    Call(Box<CallReader>),
 }
 
 impl Reader {
@@ -20,6 +23,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.push(chunk),
             Self::Turn(reader) => reader.push(chunk),
+            Self::Call(reader) => reader.push(chunk),
         }
     }
 
@@ -28,6 +32,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.push(object.clone()).map(drop),
             Self::Turn(reader) => reader.push_whole(object),
+            Self::Call(reader) => reader.push_whole(object),
         }
     }
 
@@ -36,6 +41,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.end(),
             Self::Turn(reader) => reader.end(),
+            Self::Call(reader) => reader.end(),
         }
     }
 
@@ -44,6 +50,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.events,
             Self::Turn(reader) => reader.events,
+            Self::Call(reader) => reader.events(),
         }
     }
 
@@ -52,6 +59,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.content_seen,
             Self::Turn(reader) => reader.content_seen,
+            Self::Call(reader) => reader.content_seen(),
         }
     }
 
@@ -60,6 +68,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.ended(),
             Self::Turn(reader) => reader.ended(),
+            Self::Call(reader) => reader.ended(),
         }
     }
 
@@ -68,6 +77,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.failure_now(),
             Self::Turn(reader) => reader.failure_now(),
+            Self::Call(reader) => reader.failure_now(),
         }
     }
 
@@ -76,6 +86,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.response_id(),
             Self::Turn(reader) => reader.response_id(),
+            Self::Call(reader) => reader.response_id(),
         }
     }
 
@@ -84,6 +95,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.fold(),
             Self::Turn(reader) => reader.fold(),
+            Self::Call(reader) => reader.fold(),
         }
     }
 
@@ -92,6 +104,7 @@ impl Reader {
         match self {
             Self::Events(reader) => reader.failed(failure),
             Self::Turn(reader) => reader.failed(failure),
+            Self::Call(_) => call_reader::failed(failure),
         }
     }
 }

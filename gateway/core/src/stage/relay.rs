@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::first_look::Opening;
-use super::forward::Forwarded;
+use super::forward::{AnswerForm, Forwarded};
 use super::reader::Reader;
 use super::settle::Settlement;
 use crate::ports::ResponseBody;
@@ -40,6 +40,17 @@ pub enum ReplyBody {
     Stream(Box<RelayStream>),
     /// One response object.
     Whole(Bytes),
+    /// The answer of a call.
+    Passed(Passed),
+}
+
+/// The answer of a call, in the type that the reply's headers name.
+#[derive(Debug)]
+pub struct Passed {
+    /// The upstream's status, a success.
+    pub status: u16,
+    /// What it said.
+    pub body: Bytes,
 }
 
 /// Events on their way. It never yields an error: a failure becomes the dialect's last event.
@@ -76,7 +87,7 @@ pub(crate) fn stream(forwarded: Forwarded, settlement: Settlement) -> Reply {
 
 /// The answer as one object.
 pub(crate) async fn collect(forwarded: Forwarded, mut settlement: Settlement) -> Result<Reply, Failure> {
-    let Forwarded { headers, opening: Opening { mut body, mut reader, .. }, .. } = forwarded;
+    let Forwarded { headers, opening: Opening { mut body, mut reader, .. }, form, .. } = forwarded;
     let deadline = settlement.gateway().deadline.clone();
     while reader.ended().is_none() {
         let chunk = tokio::select! {
@@ -102,7 +113,11 @@ pub(crate) async fn collect(forwarded: Forwarded, mut settlement: Settlement) ->
         Some(whole) => {
             let id = settlement.id().clone();
             settlement.complete(usage, response_id.as_deref());
-            Ok(Reply { id, headers, body: ReplyBody::Whole(whole) })
+            let body = match form {
+                AnswerForm::Passed(status) => ReplyBody::Passed(Passed { status, body: whole }),
+                AnswerForm::Events | AnswerForm::Folded | AnswerForm::Object => ReplyBody::Whole(whole),
+            };
+            Ok(Reply { id, headers, body })
         }
         None => Err(settlement.fail(Failure::upstream(
             FailureKind::Malformed,

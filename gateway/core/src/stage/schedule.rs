@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gateway_domain::{AccountId, Failure, FailureKind, ModelName, Timestamp};
+use gateway_domain::{AccountId, AccountKind, Failure, FailureKind, ModelName, Timestamp};
 use gateway_protocol::models::Catalogue;
 use gateway_protocol::responses::CallerKind;
 use gateway_scheduler::{
@@ -15,6 +15,7 @@ use gateway_scheduler::{
 };
 use tokio::time::Instant;
 
+use super::call;
 use super::decode::Decoded;
 use super::settle::Settlement;
 use crate::Gateway;
@@ -77,6 +78,15 @@ pub(crate) struct Scheduled {
 
 /// Chooses an account for the next try; waits for a place when all are taken.
 pub(crate) async fn schedule(
+    gateway: &Arc<Gateway>,
+    decoded: &Decoded,
+    tried: &[AccountRef],
+    settlement: &mut Settlement,
+) -> Result<Scheduled, Failure> {
+    place(gateway, decoded, tried, settlement).await.map_err(|failure| call::explained(decoded, failure))
+}
+
+async fn place(
     gateway: &Arc<Gateway>,
     decoded: &Decoded,
     tried: &[AccountRef],
@@ -206,16 +216,28 @@ fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Aske
         wanted.needs.groups.clone_from(&scope.groups);
         wanted.needs.accounts.clone_from(&scope.accounts);
     }
-    wanted.needs.providers = providers(&gateway.catalogue(), &decoded.model);
+    wanted.needs.providers = providers(&gateway.catalogue(), decoded);
+    wanted.needs.any_model = call::of(decoded).is_some_and(|call| !call.asks_for_a_model());
     let now = gateway.now();
     let mut pool = gateway.pool.lock();
     let asked = pool.ask(wanted, now);
     (asked, pool.roster().clone(), pool.closed_ways().clone())
 }
 
-/// The kinds of account that a model needs; none when anybody may know it. A model that only other upstreams list is not
+/// The kinds of account that can serve; none when anybody may. A call needs one that offers it; ChatGPT accounts make
+/// images and transcripts with models that no catalogue lists.
+fn providers(catalogue: &Catalogue, decoded: &Decoded) -> BTreeSet<String> {
+    let listed = listed_by(catalogue, &decoded.model);
+    let Some(call) = call::of(decoded) else { return listed };
+    let offer = call.kinds().iter().map(|kind| kind.as_str().to_owned());
+    offer
+        .filter(|kind| listed.is_empty() || listed.contains(kind) || kind == AccountKind::Codex.as_str())
+        .collect()
+}
+
+/// The kinds of account that list a model; none when anybody may know it. A model that only other upstreams list is not
 /// asked for at ChatGPT accounts: they would refuse it one after the other.
-fn providers(catalogue: &Catalogue, model: &ModelName) -> BTreeSet<String> {
+fn listed_by(catalogue: &Catalogue, model: &ModelName) -> BTreeSet<String> {
     if catalogue.slugs().iter().any(|slug| slug == model.as_str()) {
         return BTreeSet::new();
     }
@@ -280,6 +302,16 @@ fn lost(tie: HardTie, why: Loss) -> Failure {
         Loss::NotServing => "may not serve this request",
         Loss::Torn => "is not the only one that this request is bound to",
     };
+    if tie == HardTie::File {
+        // Another account can never read it: the conversation is no help.
+        let message = format!("the account that holds {what} {why}; upload it again");
+        let code = Some("file_not_found".to_owned());
+        return Failure::gateway(FailureKind::Refused, message).answered(gateway_domain::Answer {
+            status: 400,
+            code,
+            param: Some("file_id".to_owned()),
+        });
+    }
     let message = format!("the account that holds {what} {why}; send the whole conversation again");
     let param = matches!(tie, HardTie::Response).then(|| "previous_response_id".to_owned());
     Failure::gateway(FailureKind::Refused, message).answered(gateway_domain::Answer {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_domain::{
-    AccountId, AccountKind, Dialect, Failure, FailureKind, Origin, RequestId, Timestamp, TokenUsage,
+    AccountId, AccountKind, Failure, FailureKind, Origin, RequestId, Timestamp, TokenUsage,
 };
 use gateway_scheduler::{Ending, HardTie, Tie, TieKey};
 use tokio::time::Instant;
 
+use super::call::{self, Call};
 use super::decode::Decoded;
 use super::schedule::{LeaseGuard, Scheduled};
 use super::{Received, Route};
@@ -73,6 +74,7 @@ impl Settlement {
             state.model = Arc::from(decoded.model.as_str());
             state.session.clone_from(&decoded.session);
             state.streaming = decoded.wants_stream;
+            state.edits.extend(call::of(decoded).map(Call::note));
         });
     }
 
@@ -168,19 +170,24 @@ impl Settlement {
         self.settle(Outcome::Completed, 200, usage, None);
     }
 
-    /// Only the account that made a stored response can go on from it. The Codex backend stores none.
+    /// Only the account that made a stored response, or took a file, can go on from it. The Codex backend stores no
+    /// responses.
     fn learn(&self, response_id: &str) {
         let Some(lease) = self.attempt.as_ref().and_then(|attempt| attempt.lease.as_ref()) else { return };
         let (account, client) = self
             .decision
             .update(|state| (state.attempts.last().map(|one| one.account.clone()), state.client.clone()));
         let kind = account.and_then(|id| self.gateway.destination(&id)).map(|to| to.kind);
-        if self.route.dialect() != Dialect::OpenAiResponses
-            || kind.is_none_or(|kind| kind == AccountKind::Codex)
-        {
-            return;
-        }
-        if let Some(key) = TieKey::new(Tie::Hard(HardTie::Response), &client, response_id) {
+        let tie = match self.route {
+            Route::Call(Call::CreateFile) => HardTie::File,
+            Route::Responses | Route::CodexResponses
+                if kind.is_some_and(|kind| kind != AccountKind::Codex) =>
+            {
+                HardTie::Response
+            }
+            _ => return,
+        };
+        if let Some(key) = TieKey::new(Tie::Hard(tie), &client, response_id) {
             let now = self.gateway.now();
             self.gateway.pool.lock().learn(lease.account(), &[key], now);
         }

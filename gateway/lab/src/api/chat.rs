@@ -84,7 +84,7 @@ pub(crate) fn render(asked: &Asked, id: &str, created: i64, with_usage: bool) ->
             events.push(shell.delta(json!({"tool_calls": [call]}), None));
             "tool_calls"
         }
-        Reply::Compaction => "stop",
+        Reply::Compaction | Reply::Image(_) => "stop",
     };
     events.push(shell.delta(json!({}), Some(finish)));
     if with_usage {
@@ -111,7 +111,7 @@ pub(crate) fn whole(asked: &Asked, id: &str, created: i64) -> Value {
             let call = json!({"id": call_id(id), "type": "custom", "custom": {"name": name, "input": input}});
             (json!({"content": null, "tool_calls": [call]}), "tool_calls")
         }
-        Reply::Compaction => (json!({"content": ""}), "stop"),
+        Reply::Compaction | Reply::Image(_) => (json!({"content": ""}), "stop"),
     };
     let mut message = message;
     if let Some(fields) = message.as_object_mut() {

@@ -56,7 +56,7 @@ fn tool_input(reply: &Reply) -> Option<(&str, Value)> {
             Some((name, serde_json::from_str(arguments).unwrap_or_else(|_| json!({}))))
         }
         Reply::CustomCall { name, input } => Some((name, json!({"input": input}))),
-        Reply::Text(_) | Reply::Compaction => None,
+        Reply::Text(_) | Reply::Compaction | Reply::Image(_) => None,
     }
 }
 

@@ -172,7 +172,7 @@ fn openai_unknown_model(model: &str) -> Answer {
     Answer::json(StatusCode::NOT_FOUND, &json!({"error": error}))
 }
 
-fn openai_refusal(lab: &Lab, access: Access) -> Option<Answer> {
+pub(super) fn openai_refusal(lab: &Lab, access: Access) -> Option<Answer> {
     let row = match access {
         Access::Granted => return None,
         Access::Missing => errors::OPENAI_NO_KEY,

@@ -204,7 +204,7 @@ fn output(
     let config: Option<OutputConfig<'_>> = fields.get("output_config")?;
     let (effort, format) = config.map_or((None, None), |config| (config.effort, config.format));
     let thinking: Option<ThinkingIn> = fields.get("thinking")?;
-    request.reasoning = thinking::read(thinking, turn_effort.or(effort), dropped);
+    request.reasoning = thinking::read(thinking, turn_effort.or(effort))?;
     if request.reasoning.summary.is_some() {
         // The next turn brings the thinking back, which takes its sealed form.
         request.include.push("reasoning.encrypted_content".to_owned());

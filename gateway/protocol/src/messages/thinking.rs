@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::turn::{Dropped, ReasoningOptions, ToolChoice, TurnRequest};
+use crate::turn::{Dropped, ReasoningOptions, ToolChoice, TurnError, TurnRequest};
 
 /// The least budget that the API takes.
 const MIN_BUDGET: u64 = 1_024;
@@ -32,27 +32,27 @@ pub(super) struct ThinkingIn {
 pub(super) fn read(
     thinking: Option<ThinkingIn>,
     effort: Option<String>,
-    dropped: &mut Dropped,
-) -> ReasoningOptions {
+) -> Result<ReasoningOptions, TurnError> {
     let Some(thinking) = thinking else {
-        return ReasoningOptions { effort, summary: None, budget_tokens: None };
+        return Ok(ReasoningOptions { effort, summary: None, budget_tokens: None });
     };
     let meant = match (thinking.kind.as_str(), thinking.budget_tokens) {
         ("disabled", _) => Some("low"),
         ("enabled", Some(budget)) if budget < LOW_BELOW => Some("low"),
         ("enabled", Some(budget)) if budget < MEDIUM_BELOW => Some("medium"),
         ("enabled" | "adaptive", _) => Some("high"),
+        // As the API does: a client that misspells it would think that it got what it asked for.
         _ => {
-            dropped.note("thinking: a type that is not known");
-            None
+            let why = "it must be `enabled`, `adaptive` or `disabled`";
+            return Err(TurnError::invalid("thinking.type", why));
         }
     };
     let hidden = thinking.kind == "disabled" || thinking.display.as_deref() == Some("omitted");
-    ReasoningOptions {
+    Ok(ReasoningOptions {
         effort: effort.or_else(|| meant.map(str::to_owned)),
         summary: (!hidden).then(|| "auto".to_owned()),
         budget_tokens: thinking.budget_tokens.filter(|_| thinking.kind == "enabled"),
-    }
+    })
 }
 
 /// `thinking` as it is sent.
@@ -194,10 +194,12 @@ mod tests {
             (thinking("disabled", None, None), None, Some("low"), false),
             (thinking("disabled", None, None), Some("high"), Some("high"), false),
         ] {
-            let read = read(asked, effort.map(str::to_owned), &mut Dropped::default());
+            let read = read(asked, effort.map(str::to_owned)).unwrap();
             assert_eq!(read.effort.as_deref(), expected);
             assert_eq!(read.summary.is_some(), shown);
         }
+        let unknown = read(thinking("hard", None, None), None).unwrap_err();
+        assert_eq!(unknown.param(), Some("thinking.type"));
     }
 
     fn asked(model: &str, effort: &str) -> TurnRequest {

@@ -46,6 +46,9 @@ pub enum RequestError {
     /// Not a JSON object.
     #[error("the body is not a JSON object: {0}")]
     NotJson(String),
+    /// Not the form that the route takes.
+    #[error("the body is not a form: {0}")]
+    NotAForm(String),
     /// A member that must be there is not.
     #[error("`{0}` is missing")]
     Missing(&'static str),
@@ -80,7 +83,7 @@ impl RequestError {
     #[must_use]
     pub const fn param(&self) -> Option<&'static str> {
         match self {
-            Self::NotJson(_) => None,
+            Self::NotJson(_) | Self::NotAForm(_) => None,
             Self::Missing(member) | Self::WrongType { member, .. } | Self::Invalid { member, .. } => {
                 Some(member)
             }

@@ -42,6 +42,7 @@ impl Ask {
             groups: std::collections::BTreeSet::new(),
             accounts: std::collections::BTreeSet::new(),
             providers: std::collections::BTreeSet::new(),
+            any_model: false,
         };
         Self { info, ties: Vec::new(), needs, tried: Vec::new(), seed }
     }

@@ -1,5 +1,7 @@
 //! What clients call.
 
+pub(crate) mod calls;
+pub(crate) mod control;
 pub(crate) mod health;
 pub(crate) mod models;
 mod patience;

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use gateway_core::stage::{RelayStream, Reply, ReplyBody, Route};
 use gateway_domain::{Dialect, Failure, RequestId};
+use gateway_protocol::calls::call_error_event;
 use gateway_protocol::responses::failed_event;
 use gateway_protocol::translate::codec;
 use gateway_protocol::turn::{AnswerContext, ErrorReport, TurnEvent};
@@ -53,11 +54,18 @@ fn stream(waiting: Waiting) -> impl Stream<Item = Bytes> {
                             return Some((sign, Waiting::For { answering, route, id, keep_alive }));
                         }
                         Ok(Err(failure)) => {
-                            return Some((failed(&failure, route.dialect(), &id), Waiting::Over));
+                            let event = match route {
+                                Route::Call(_) => call_error_event(&failure),
+                                _ => failed(&failure, route.dialect(), &id),
+                            };
+                            return Some((event, Waiting::Over));
                         }
                         Ok(Ok(Reply { body: ReplyBody::Stream(events), .. })) => Waiting::Events(events),
                         Ok(Ok(Reply { body: ReplyBody::Whole(object), .. })) => {
                             return Some((object, Waiting::Over));
+                        }
+                        Ok(Ok(Reply { body: ReplyBody::Passed(passed), .. })) => {
+                            return Some((passed.body, Waiting::Over));
                         }
                     }
                 }

@@ -8,12 +8,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::StreamExt;
 use gateway_core::pipeline;
-use gateway_core::ports::Transport;
+use gateway_core::ports::{BackendPath, Transport};
 use gateway_core::stage::{Early, Received, Reply, ReplyBody, Route, bad_turn, identify};
 use gateway_domain::{Failure, RequestId};
 use gateway_protocol::messages;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::patience::{Answering, COMMIT_AFTER, begun};
@@ -70,7 +70,17 @@ fn json(body: Vec<u8>) -> Response {
     response
 }
 
-async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
+async fn turn(state: AppState, route: Route, request: Request) -> Response {
+    run(state, route, None, request).await
+}
+
+/// One request of any route through the pipeline.
+pub(super) async fn run(
+    state: AppState,
+    route: Route,
+    backend: Option<BackendPath>,
+    mut request: Request,
+) -> Response {
     let id = RequestId::generate();
     let (at, started) = (state.gateway.now(), Instant::now());
     let peer = peer_of(&request);
@@ -88,7 +98,7 @@ async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
     if let Some(encoding) = encoding {
         request.headers_mut().insert(http::header::CONTENT_ENCODING, encoding);
     }
-    let body = match body::read(request, MAX_TURN_BYTES).await {
+    let body = match body::read(request, limit_of(route)).await {
         Ok(body) => body,
         Err(failure) => return refuse_unread(&state, route, &failure, &id, started),
     };
@@ -102,6 +112,7 @@ async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
         transport: Transport::Http,
         headers,
         body,
+        backend,
         early: early.clone(),
     };
     let gateway = state.gateway.clone();
@@ -111,7 +122,7 @@ async fn turn(state: AppState, route: Route, mut request: Request) -> Response {
         Err(_) => match early.keep_alive() {
             Some(keep_alive) => {
                 let mut response = begun(answering, route, &id, keep_alive);
-                dress(response.headers_mut(), "text/event-stream", &id);
+                dress(response.headers_mut(), HeaderValue::from_static("text/event-stream"), &id);
                 return response;
             }
             None => answering.await,
@@ -136,22 +147,37 @@ pub(super) fn refuse_unread(
     rescue::answer(failure, route.dialect(), Some(id))
 }
 
+const fn limit_of(route: Route) -> usize {
+    match route {
+        Route::Call(call) => call.max_body_bytes(),
+        _ => MAX_TURN_BYTES,
+    }
+}
+
 fn answer(reply: Reply) -> Response {
+    let mut status = StatusCode::OK;
+    let json = || HeaderValue::from_static("application/json");
     let (kind, body) = match reply.body {
-        ReplyBody::Stream(events) => {
-            ("text/event-stream", Body::from_stream(events.map(Ok::<_, Infallible>)))
+        ReplyBody::Stream(events) => (
+            HeaderValue::from_static("text/event-stream"),
+            Body::from_stream(events.map(Ok::<_, Infallible>)),
+        ),
+        ReplyBody::Whole(object) => (json(), Body::from(object)),
+        ReplyBody::Passed(passed) => {
+            status = StatusCode::from_u16(passed.status).unwrap_or(status);
+            (reply.headers.get(CONTENT_TYPE).cloned().unwrap_or_else(json), Body::from(passed.body))
         }
-        ReplyBody::Whole(object) => ("application/json", Body::from(object)),
     };
     let mut response = Response::new(body);
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     *headers = passed_on(reply.headers);
     dress(headers, kind, &reply.id);
     response
 }
 
-fn dress(headers: &mut HeaderMap, kind: &'static str, id: &RequestId) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+fn dress(headers: &mut HeaderMap, kind: HeaderValue, id: &RequestId) {
+    headers.insert(CONTENT_TYPE, kind);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(id) = HeaderValue::try_from(id.as_str()) {
         headers.insert(rescue::ANTHROPIC_REQUEST_ID, id.clone());

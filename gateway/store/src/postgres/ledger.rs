@@ -1,15 +1,15 @@
 //! Settlements on PostgreSQL.
 //!
-//! Refuses: sums and prices; the ledger keeps what happened.
+//! Refuses: prices; the ledger keeps what happened.
 
 use futures_util::future::BoxFuture;
-use gateway_core::ports::storage::{Ledger, SettlementRecord, StoreError};
+use gateway_core::ports::storage::{ClientUsage, Ledger, SettlementRecord, StoreError};
 use gateway_domain::Timestamp;
 use sqlx::PgPool;
 
 use super::PostgresStore;
 use crate::error::unavailable;
-use crate::rows::{SettlementRow, settlement_rows};
+use crate::rows::{ClientUsageRow, SettlementRow, settlement_rows};
 
 impl Ledger for PostgresStore {
     fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -52,6 +52,25 @@ impl Ledger for PostgresStore {
             .await
             .map_err(unavailable)?;
             rows.into_iter().map(SettlementRow::record).collect()
+        })
+    }
+
+    fn used_by(&self, client: &str) -> BoxFuture<'_, Result<ClientUsage, StoreError>> {
+        let client = client.to_owned();
+        Box::pin(async move {
+            // Sums of bigint are numeric there.
+            let row: ClientUsageRow = sqlx::query_as(
+                "SELECT COUNT(*) AS requests, COALESCE(SUM(input_tokens), 0)::bigint AS input_tokens,
+                        COALESCE(SUM(input_cached_tokens), 0)::bigint AS input_cached_tokens,
+                        COALESCE(SUM(output_tokens), 0)::bigint AS output_tokens,
+                        COALESCE(SUM(reasoning_tokens), 0)::bigint AS reasoning_tokens
+                 FROM settlements WHERE client = $1",
+            )
+            .bind(client)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)?;
+            Ok(row.usage())
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Rows of the ledger.
 //!
-//! Refuses: SQL, sums.
+//! Refuses: SQL.
 
-use gateway_core::ports::storage::{SettlementRecord, StoreError};
+use gateway_core::ports::storage::{ClientUsage, SettlementRecord, StoreError};
 use gateway_domain::{AccountId, RequestId, Timestamp, TokenUsage};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
@@ -26,6 +26,33 @@ row! {
         first_event_ms: Option<i64>,
         duration_ms: i64,
         attempts: i64,
+    }
+}
+
+row! {
+    /// The sums of one client.
+    ClientUsageRow {
+        requests: i64,
+        input_tokens: i64,
+        input_cached_tokens: i64,
+        output_tokens: i64,
+        reasoning_tokens: i64,
+    }
+}
+
+impl ClientUsageRow {
+    /// What it says; a count is never below zero.
+    pub(crate) fn usage(self) -> ClientUsage {
+        let count = |value: i64| u64::try_from(value).unwrap_or(0);
+        ClientUsage {
+            requests: count(self.requests),
+            tokens: TokenUsage {
+                input: count(self.input_tokens),
+                input_cached: count(self.input_cached_tokens),
+                output: count(self.output_tokens),
+                reasoning: count(self.reasoning_tokens),
+            },
+        }
     }
 }
 

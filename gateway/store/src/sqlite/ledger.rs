@@ -1,11 +1,11 @@
 //! Settlements on SQLite.
 //!
-//! Refuses: sums and prices; the ledger keeps what happened.
+//! Refuses: prices; the ledger keeps what happened.
 
 use std::sync::LazyLock;
 
 use futures_util::future::BoxFuture;
-use gateway_core::ports::storage::{Ledger, SettlementRecord, StoreError};
+use gateway_core::ports::storage::{ClientUsage, Ledger, SettlementRecord, StoreError};
 use gateway_domain::Timestamp;
 use sqlx::Sqlite;
 use sqlx::query::Query;
@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteArguments;
 
 use super::SqliteStore;
 use crate::error::unavailable;
-use crate::rows::{SettlementRow, settlement_rows};
+use crate::rows::{ClientUsageRow, SettlementRow, settlement_rows};
 
 impl Ledger for SqliteStore {
     fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -63,6 +63,24 @@ impl Ledger for SqliteStore {
             .await
             .map_err(unavailable)?;
             rows.into_iter().map(SettlementRow::record).collect()
+        })
+    }
+
+    fn used_by(&self, client: &str) -> BoxFuture<'_, Result<ClientUsage, StoreError>> {
+        let client = client.to_owned();
+        Box::pin(async move {
+            let row: ClientUsageRow = sqlx::query_as(
+                "SELECT COUNT(*) AS requests, COALESCE(SUM(input_tokens), 0) AS input_tokens,
+                        COALESCE(SUM(input_cached_tokens), 0) AS input_cached_tokens,
+                        COALESCE(SUM(output_tokens), 0) AS output_tokens,
+                        COALESCE(SUM(reasoning_tokens), 0) AS reasoning_tokens
+                 FROM settlements WHERE client = ?",
+            )
+            .bind(client)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(unavailable)?;
+            Ok(row.usage())
         })
     }
 }

@@ -34,6 +34,23 @@ pub async fn a_settlement_comes_back_as_it_was(fixture: Fixture) {
     assert_eq!(fixture.open().await.ledger().newest(10).await.unwrap(), [full, bare, kept]);
 }
 
+pub async fn a_clients_use_is_added_up(fixture: Fixture) {
+    let store = fixture.open().await;
+    let of = |client: &str, usage| SettlementRecord {
+        client: client.to_owned(),
+        usage,
+        ..settlement(RequestId::generate(), 10)
+    };
+    let usage = TokenUsage { input: 10, input_cached: 4, output: 3, reasoning: 1 };
+    let batch = vec![of("ada", Some(usage)), of("ada", Some(usage)), of("ada", None), of("adb", Some(usage))];
+    store.ledger().append(batch).await.unwrap();
+    let used = store.ledger().used_by("ada").await.unwrap();
+    assert_eq!(used.requests, 3);
+    assert_eq!(used.tokens, TokenUsage { input: 20, input_cached: 8, output: 6, reasoning: 2 });
+    let nobody = store.ledger().used_by("nobody").await.unwrap();
+    assert_eq!((nobody.requests, nobody.tokens), (0, TokenUsage::default()));
+}
+
 pub async fn settling_twice_keeps_the_first(fixture: Fixture) {
     let store = fixture.open().await;
     let ledger = store.ledger();

@@ -108,6 +108,7 @@ cases! {
         sealing_anew_beside_rotations_loses_none;
     ledger:
         a_settlement_comes_back_as_it_was
+        a_clients_use_is_added_up
         settling_twice_keeps_the_first
         the_newest_come_first
         a_large_batch_is_written_whole

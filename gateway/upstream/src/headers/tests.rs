@@ -30,6 +30,7 @@ fn request(kind: AccountKind, caller: CallerKind, headers: HeaderMap) -> Upstrea
         caller,
         continues: Continues::Here,
         body: bytes::Bytes::new(),
+        backend: None,
         access_token: Arc::new(Secret::from("token-1")),
         hops: Hops(vec!["edge".into(), "here".into()]),
     }

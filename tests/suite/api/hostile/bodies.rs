@@ -53,6 +53,37 @@ fn without(good: &Value, member: &'static str) -> Row {
     row(body.to_string(), member)
 }
 
+/// JSON calls that are no turns, by their path.
+pub(super) fn calls() -> Vec<(&'static str, Vec<Row>)> {
+    let model =
+        || with_all("model", &[json!(5), json!(""), json!(["m"]), json!("x\r\ny"), json!("x".repeat(300))]);
+    let prompt = || with_all("prompt", &[Value::Null, json!(5), json!(""), json!(["p"])]);
+    let input = || with_all("input", &[Value::Null, json!(5), json!(""), json!([]), json!({})]);
+    let stream = || with_all("stream", &[json!("yes"), json!(1)]);
+    let of = |good: Value, members: Vec<(&'static str, Value)>| {
+        let mut rows = no_objects();
+        for (member, value) in members {
+            rows.extend(with(&good, member, member, &[value]));
+        }
+        rows
+    };
+    let embedding = json!({ "model": "m", "input": "x" });
+    let picture = json!({ "prompt": "p" });
+    let compact = json!({ "model": "gpt-5.5", "input": "x" });
+    vec![
+        ("/v1/embeddings", of(embedding, [model(), input()].concat())),
+        ("/v1/images/generations", of(picture.clone(), [model(), prompt(), stream()].concat())),
+        ("/backend-api/codex/images/generations", of(picture.clone(), prompt())),
+        ("/v1/images/edits", of(picture, prompt())),
+        ("/v1/responses/compact", of(compact.clone(), [model(), input()].concat())),
+        ("/backend-api/codex/responses/compact", of(compact, input())),
+    ]
+}
+
+fn with_all(member: &'static str, values: &[Value]) -> Vec<(&'static str, Value)> {
+    values.iter().map(|value| (member, value.clone())).collect()
+}
+
 fn good_chat() -> Value {
     json!({ "model": "gpt-5.5", "messages": [{ "role": "user", "content": "hello" }] })
 }

@@ -98,6 +98,7 @@ impl Turn {
                 Ok(reply) => match reply.body {
                     ReplyBody::Stream(events) => Piece::Begun(reply.headers, events),
                     ReplyBody::Whole(object) => Piece::Whole(object),
+                    ReplyBody::Passed(passed) => Piece::Whole(passed.body),
                 },
                 Err(failure) => Piece::Failed(failure),
             },
@@ -285,6 +286,7 @@ impl Session {
             transport: Transport::WebSocket,
             headers: with_turns_own(&self.caller.headers, asked.headers),
             body: asked.body.into(),
+            backend: None,
             early: early.clone(),
         };
         let gateway = self.state.gateway.clone();
