@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gateway_domain::Timestamp;
 use gateway_scheduler::Rejection;
+use serde::{Deserialize, Serialize};
 
 use super::hold::{HoldQueue, Limits, Overflow, Released};
 use super::{
@@ -23,12 +24,24 @@ pub trait Viewed {
 }
 
 /// Whether a filter's steps are carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// They are.
     Enforce,
     /// Only its hits count; the stream goes through unchanged.
     Monitor,
+}
+
+impl Mode {
+    /// The word used in manifests and the API.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Monitor => "monitor",
+        }
+    }
 }
 
 /// Whether more events may come.
