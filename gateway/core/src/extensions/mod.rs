@@ -6,6 +6,7 @@
 mod chains;
 mod doors;
 mod placement;
+mod usage;
 
 pub(crate) use chains::{Attached, Chains};
 pub use doors::ExtensionError;
@@ -162,6 +163,7 @@ pub trait ExtensionKeeper: Send + Sync {
 pub struct Extensions {
     state: Mutex<State>,
     keepers: OnceLock<Vec<Arc<dyn ExtensionKeeper>>>,
+    pub(crate) usage: usage::UsageQueue,
 }
 
 #[derive(Default)]

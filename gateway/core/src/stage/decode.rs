@@ -50,6 +50,19 @@ pub struct Decoded {
     pub(crate) hops: Hops,
     /// What ties it to an account besides its session.
     pub(crate) ties: Vec<TieKey>,
+    /// What a mapping wants of the account.
+    pub(crate) wanted: Wanted,
+    /// What a mapping wants the model to be called in the answer.
+    pub(crate) reported: Option<String>,
+}
+
+/// What a mapping wants of the account; nothing unless one said so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// Only accounts of this kind.
+    pub(crate) provider: Option<String>,
+    /// Only accounts of this group.
+    pub(crate) group: Option<String>,
 }
 
 /// What a body says, read as far as its dialect's own upstreams need it.
@@ -104,14 +117,7 @@ pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Deco
     let hops = hops(&headers, instance)?;
     let kind = if is_codex(&headers) { CallerKind::Codex } else { CallerKind::Foreign };
     let body_bytes = body.len();
-    let Read { model, stream, session, asked } = if body_bytes <= INLINE_DECODE_BYTES {
-        read(route.dialect(), &body, kind)?
-    } else {
-        let body = body.clone();
-        tokio::task::spawn_blocking(move || read(route.dialect(), &body, kind))
-            .await
-            .map_err(|_| Failure::gateway(FailureKind::Internal, "reading the body failed"))??
-    };
+    let Read { model, stream, session, asked } = read_aside(route.dialect(), &body, kind).await?;
     let session = session.or_else(|| session_from(&headers));
     let ties = ties(&caller, &asked, &headers);
     let wants_stream = route == Route::CodexResponses || stream;
@@ -129,7 +135,45 @@ pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Deco
         asked,
         hops,
         ties,
+        wanted: Wanted::default(),
+        reported: None,
     })
+}
+
+impl Decoded {
+    /// The same request with another body, which a mapping or a filter made of its own. Who asks, in which
+    /// conversation, and in which form the answer is to come stays as it was.
+    pub(crate) async fn reread(&self, body: Bytes) -> Result<Self, Failure> {
+        let Read { model, asked, .. } = read_aside(self.route.dialect(), &body, self.kind).await?;
+        Ok(Self {
+            id: self.id.clone(),
+            caller: self.caller.clone(),
+            route: self.route,
+            headers: self.headers.clone(),
+            kind: self.kind,
+            model,
+            session: self.session.clone(),
+            wants_stream: self.wants_stream,
+            body_bytes: body.len(),
+            body,
+            asked,
+            hops: self.hops.clone(),
+            ties: self.ties.clone(),
+            wanted: self.wanted.clone(),
+            reported: self.reported.clone(),
+        })
+    }
+}
+
+/// A large body is read on a thread of its own.
+async fn read_aside(dialect: Dialect, body: &Bytes, kind: CallerKind) -> Result<Read, Failure> {
+    if body.len() <= INLINE_DECODE_BYTES {
+        return read(dialect, body, kind);
+    }
+    let body = body.clone();
+    tokio::task::spawn_blocking(move || read(dialect, &body, kind))
+        .await
+        .map_err(|_| Failure::gateway(FailureKind::Internal, "reading the body failed"))?
 }
 
 fn read(dialect: Dialect, body: &Bytes, caller: CallerKind) -> Result<Read, Failure> {
