@@ -12,6 +12,7 @@ mod deadline;
 mod engine;
 mod error;
 mod folder;
+mod hooked;
 mod measure;
 mod modules;
 mod policy;

@@ -13,6 +13,7 @@ mod cli_upkeep;
 mod dialects;
 mod egress;
 mod error_bodies;
+mod extensions;
 mod fault_matrix;
 mod fidelity;
 mod hang_up;

@@ -12,7 +12,7 @@ pub(crate) use chains::{Attached, Chains};
 pub use doors::ExtensionError;
 pub use placement::Placement;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -184,7 +184,7 @@ impl Extensions {
                 version: one.version.clone(),
                 release: one.release.clone(),
                 summary: one.summary.clone(),
-                hooks: one.hooks(),
+                hooks: one.attachments.iter().map(|at| at.hook).collect::<BTreeSet<_>>().into_iter().collect(),
                 enabled: placement.enabled.unwrap_or(one.on_by_default),
                 attachments: placement.attachments(&one.attachments),
                 placement,

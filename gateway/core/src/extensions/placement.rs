@@ -79,8 +79,9 @@ impl Placement {
 
     /// Whether another decision asks for the extension to be loaded anew.
     pub(super) fn loads_like(&self, other: &Self) -> bool {
-        (&self.config, &self.grants, &self.http_out, &self.secrets, self.raised)
-            == (&other.config, &other.grants, &other.http_out, &other.secrets, other.raised)
+        // What is switched off need not stay loaded.
+        (self.enabled, &self.config, &self.grants, &self.http_out, &self.secrets, self.raised)
+            == (other.enabled, &other.config, &other.grants, &other.http_out, &other.secrets, other.raised)
     }
 }
 

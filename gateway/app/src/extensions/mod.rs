@@ -1,0 +1,80 @@
+//! The extensions that come with the binary, and those in the data folder: scripts and components.
+//!
+//! A shipped one that does not load stops the start; one of the operator's is left out with a clear line in the log.
+
+mod plugins;
+mod scripts;
+mod way_out;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gateway_plugin_host::PluginHost;
+use gateway_policy_host::{PolicyFolder, RhaiHost};
+use gateway_scheduler::RankingPolicy;
+use tokio::runtime::Handle;
+
+pub(crate) use plugins::{PluginWatch, Plugins};
+pub(crate) use scripts::Scripts;
+use way_out::WayOut;
+
+/// Name and text of the scripts in `policies/`.
+const SCRIPTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scripts.rs"));
+/// Name and bytes of the components in `plugins/dist`; empty when they were not built.
+const COMPONENTS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/components.rs"));
+/// Name and text of the manifests beside them.
+const MANIFESTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
+/// Something shipped does not load: the binary is broken.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The component engine cannot be set up on this machine.
+    #[error("the component engine cannot be set up: {0}")]
+    Engine(#[from] gateway_plugin_host::HostError),
+    /// Requests of components cannot be carried on this machine.
+    #[error("the way out for components cannot be set up: {0}")]
+    WayOut(#[from] reqwest::Error),
+    /// A shipped script.
+    #[error("the shipped policy `{name}` does not load: {why}")]
+    Shipped {
+        /// Which.
+        name: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Loads everything. Compiles components, so it keeps a core busy for a moment. `runtime` carries what components send.
+///
+/// # Errors
+/// Something shipped does not load.
+pub fn load(policies_dir: &Path, plugins_dir: &Path, runtime: Handle) -> Result<Loaded, LoadError> {
+    let components = PluginHost::new()?.with_way_out(Arc::new(WayOut::new(runtime)?));
+    let mut policies: Vec<Arc<dyn RankingPolicy>> = Vec::new();
+    let scripts = RhaiHost::new();
+    let mut shipped = Vec::new();
+    for (name, source) in SCRIPTS {
+        let loaded = scripts.load(name, source).map_err(|error| LoadError::Shipped {
+            name: (*name).to_owned(),
+            why: error.to_string(),
+        })?;
+        let loaded = Arc::new(loaded);
+        if loaded.ranks() {
+            policies.push(loaded.clone());
+        }
+        shipped.push(loaded);
+    }
+    let plugins = Plugins::open(components, plugins_dir);
+    policies.extend(plugins.policies()?);
+    let (folder, found) = PolicyFolder::open(scripts, policies_dir);
+    Ok(Loaded { policies, plugins: Arc::new(plugins), scripts: Scripts::new(folder, shipped, found) })
+}
+
+/// What was loaded, and the folders whose files are live.
+pub struct Loaded {
+    /// The policies to begin with.
+    pub policies: Vec<Arc<dyn RankingPolicy>>,
+    /// Components.
+    pub(crate) plugins: Arc<Plugins>,
+    /// Scripts.
+    pub(crate) scripts: Scripts,
+}
