@@ -1,6 +1,7 @@
 //! Extensions act on requests: a mapping renames, a filter hides and restores, an observer counts, a failing one closes
 //! the way or does not, and another version takes over without losing a request.
 
+mod acting;
 mod folder;
 mod mapping;
 mod redaction;

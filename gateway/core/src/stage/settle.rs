@@ -237,6 +237,10 @@ impl Settlement {
                 attempts: u32::try_from(state.attempts.len()).unwrap_or(u32::MAX),
             }
         });
+        // What an extension refused was never ranked, and is worth a look all the same.
+        if self.decision.update(|state| state.rankings.is_empty() && !state.extensions.is_empty()) {
+            self.gateway.decisions.keep(self.decision.clone(), 0);
+        }
         log(&record, failure);
         self.observe(&record, outcome);
         let failed = failure.is_some_and(|failure| failure.kind != FailureKind::ClientGone);
