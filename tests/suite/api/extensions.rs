@@ -8,7 +8,7 @@ mod redaction;
 
 use anyhow::{Context, Result, ensure};
 use gateway_core::extensions::Placement;
-use gateway_lab::{LabApi, LabConfig};
+use gateway_lab::{LabApi, LabConfig, RequestRecord};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use switchyard_tests::{Answer, InProcess, Speaks};
@@ -23,6 +23,11 @@ async fn switch_on(gateway: &InProcess, id: &str, placement: Placement) -> Resul
 
 async fn ask(gateway: &InProcess, client: Speaks, body: &Value) -> Result<Answer> {
     Answer::read(gateway.post_to(client.path(), HeaderMap::new(), body.to_string()).await?).await
+}
+
+/// The turns that reached the lab; what the gateway asks on its own has no body.
+fn turns(gateway: &InProcess) -> Vec<RequestRecord> {
+    gateway.lab.requests().into_iter().filter(|seen| !seen.body.is_empty()).collect()
 }
 
 /// An address that no other test looks for.

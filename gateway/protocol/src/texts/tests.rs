@@ -171,7 +171,7 @@ fn totals_say_what_was_told_and_the_model_is_called_as_asked() {
         }
         retell.flush(&mut out);
         let out = String::from_utf8(out.to_vec()).unwrap();
-        assert!(!out.contains("one") && !out.contains("two"), "{dialect:?}: {out}");
+        assert!(!out.contains("\"one ") && !out.contains("two"), "{dialect:?}: {out}");
         assert!(!out.contains(r#""model":"m""#) && out.contains(r#""model":"mine""#), "{dialect:?}: {out}");
         let expected = if dialect == OpenAiResponses { 4 } else { 0 };
         assert_eq!(out.matches("ONE TWO").count(), expected, "{dialect:?}: {out}");

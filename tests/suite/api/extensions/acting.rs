@@ -43,7 +43,7 @@ async fn a_script_refuses_in_the_words_of_the_client() -> Result<()> {
             assert_eq!(client.hear(&fine)?.text, "You said: hello", "{client:?}");
         }
     }
-    assert_eq!(gateway.lab.requests().len(), 6, "what was refused never left");
+    assert_eq!(turns(&gateway).len(), 6, "what was refused never left");
     gateway.stop().await
 }
 
@@ -60,7 +60,7 @@ async fn a_script_answers_itself_in_every_dialect() -> Result<()> {
             assert_eq!((heard.text.as_str(), &heard.ended), ("pong", &Ended::Well), "{client:?} {stream}");
         }
     }
-    ensure!(gateway.lab.requests().is_empty(), "nobody upstream was asked");
+    ensure!(turns(&gateway).is_empty(), "nobody upstream was asked");
     gateway.stop().await
 }
 
@@ -75,7 +75,7 @@ async fn edits_reach_the_upstream_and_tags_the_record() -> Result<()> {
     for client in Speaks::ALL {
         let answer = ask(&gateway, client, &client.question("gpt-5.5", "hello there", true)).await?;
         assert_eq!(client.hear(&answer)?.text, "You said: good day there", "{client:?}");
-        let seen = gateway.lab.requests().pop().context("nothing arrived")?;
+        let seen = turns(&gateway).pop().context("nothing arrived")?;
         let seen = String::from_utf8_lossy(&seen.body).into_owned();
         ensure!(seen.contains("answer in verse") && !seen.contains("hello"), "{client:?}: {seen}");
         assert_eq!(gateway.decision(&answer.headers)?.tags, [("who".to_owned(), "local".to_owned())]);
@@ -216,7 +216,7 @@ async fn what_only_watches_changes_nothing_and_is_recorded() -> Result<()> {
     let question = format!("write to {ADDRESS}");
     let answer = ask(&gateway, Speaks::Chat, &Speaks::Chat.question("gpt-5.5", &question, true)).await?;
     assert_eq!(Speaks::Chat.hear(&answer)?.text, format!("You said: {question}"));
-    let seen = gateway.lab.requests().pop().context("nothing arrived")?;
+    let seen = turns(&gateway).pop().context("nothing arrived")?;
     ensure!(String::from_utf8_lossy(&seen.body).contains(ADDRESS), "it only watches");
     let decision = gateway.decision(&answer.headers)?;
     let acted = decision.extensions.first().context("it is recorded")?;

@@ -49,7 +49,7 @@ async fn a_dropped_file_serves_and_another_version_takes_over_without_losing_any
         Ok::<_, anyhow::Error>(())
     };
     tokio::try_join!(swaps, load)?;
-    for seen in gateway.lab.requests() {
+    for seen in turns(&gateway) {
         ensure!(!String::from_utf8_lossy(&seen.body).contains(ADDRESS), "one slipped through");
     }
     let extensions = gateway.running.gateway.extensions();

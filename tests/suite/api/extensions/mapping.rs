@@ -21,7 +21,7 @@ async fn an_alias_goes_upstream_as_what_it_stands_for_and_is_echoed() -> Result<
                 let told = format!("\"model\":\"{asked}\"");
                 ensure!(answer.text().replace(": ", ":").contains(&told), "{case}: {}", answer.text());
                 ensure!(!answer.text().contains("gpt-5.5"), "{case}: {}", answer.text());
-                let seen = gateway.lab.requests().pop().context("nothing arrived")?.json();
+                let seen = turns(&gateway).pop().context("nothing arrived")?.json();
                 assert_eq!(seen["model"], "gpt-5.5", "{case}");
                 if asked == "fast" {
                     assert_eq!(seen["reasoning"]["effort"], "low", "{case}");

@@ -19,7 +19,7 @@ async fn what_it_finds_stays_here_and_comes_back_in_the_answer() -> Result<()> {
             let answer = ask(&gateway, client, &client.question("gpt-5.5", &question, stream)).await?;
             let heard = client.hear(&answer).with_context(|| format!("{case}: {}", answer.text()))?;
             assert_eq!(heard.text, format!("You said: {question}"), "{case}");
-            let seen = gateway.lab.requests().pop().context("nothing arrived")?;
+            let seen = turns(&gateway).pop().context("nothing arrived")?;
             let seen = String::from_utf8_lossy(&seen.body).into_owned();
             ensure!(!seen.contains(ADDRESS) && seen.contains("[["), "{case}: {seen}");
             // Every total agrees with what was streamed: nothing of the placeholder is left anywhere.
@@ -30,6 +30,22 @@ async fn what_it_finds_stays_here_and_comes_back_in_the_answer() -> Result<()> {
             assert_eq!(acted, [("filter-request", "changed"), ("filter-response", "changed")], "{case}");
             ensure!(decision.extensions.iter().all(|one| one.label == "redactor@0.1.0"), "{decision:?}");
             ensure!(decision.extensions[0].rules.iter().any(|rule| rule.hits > 0), "{decision:?}");
+        }
+    }
+    gateway.stop().await
+}
+
+/// The lab cuts its answers in the middle, so the padding moves the cut through the placeholder.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_placeholder_may_be_cut_anywhere() -> Result<()> {
+    let gateway = gateway().await?;
+    for client in Speaks::ALL {
+        for padding in 0..24 {
+            let question = format!("{ADDRESS}{}", " x".repeat(padding));
+            let answer = ask(&gateway, client, &client.question("gpt-5.5", &question, true)).await?;
+            let heard = client.hear(&answer).with_context(|| format!("{client:?}: {}", answer.text()))?;
+            assert_eq!(heard.text, format!("You said: {question}"), "{client:?}, {padding}");
+            ensure!(!answer.text().contains("[["), "{client:?}, {padding}: {}", answer.text());
         }
     }
     gateway.stop().await
@@ -64,7 +80,7 @@ async fn without_a_finding_the_bytes_are_the_upstreams() -> Result<()> {
         let plain = ask(&gateway, client, &body).await?;
         switch_on(&gateway, "wasm:redactor", Placement::default()).await?;
         let filtered = ask(&gateway, client, &body).await?;
-        let requests = gateway.lab.requests();
+        let requests = turns(&gateway);
         let [.., first, second] = requests.as_slice() else { anyhow::bail!("two should have arrived") };
         assert_eq!(first.body, second.body, "{client:?}");
         // Only the lab's running number of the answer differs.
