@@ -321,6 +321,11 @@ impl Gateway {
         self.live.load().chains.clone()
     }
 
+    /// Whether anybody watches what is used.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.live.load().chains.as_ref().is_some_and(|chains| !chains.observers.is_empty())
+    }
+
     /// What this process calls itself towards other gateways, so that loops end.
     #[must_use]
     pub fn instance(&self) -> &str {

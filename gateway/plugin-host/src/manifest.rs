@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gateway_core::hooks::{DEFAULT_ORDER, Failing, Mode};
 pub use gateway_core::hooks::{Attachment, Hook};
+use gateway_core::hooks::{DEFAULT_ORDER, Failing, Mode};
 use serde::Deserialize;
 
 use crate::grants::{Capability, KvQuota};

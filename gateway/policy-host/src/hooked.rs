@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::hooks::{
-    Attachment, Batch, BodyView, CatalogEntry, ExtensionVersion, FilterOutcome, FilterVerdict, HookError, Hook,
-    Mapping, ModelMapper, PromptBody, PromptFilter, RequestContext, Resolution, ResponseFilter, Step,
-    StreamEvent, StreamInterest, UsageObserver, UsageRecord,
+    Attachment, Batch, BodyView, CatalogEntry, ExtensionVersion, FilterOutcome, FilterVerdict, Hook,
+    HookError, Mapping, ModelMapper, PromptBody, PromptFilter, RequestContext, Resolution, ResponseFilter,
+    Step, StreamEvent, StreamInterest, UsageObserver, UsageRecord,
 };
 use gateway_scheduler::{Action, RankingPolicy, Rejection};
 use rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
@@ -62,10 +62,13 @@ impl Wishes {
             match name {
                 "ORDER" => {
                     let order = value.as_int().ok().and_then(|order| i32::try_from(order).ok());
-                    like.order = order.ok_or_else(|| wrong("ORDER is a whole number; lower ones run first".to_owned()))?;
+                    like.order = order
+                        .ok_or_else(|| wrong("ORDER is a whole number; lower ones run first".to_owned()))?;
                 }
                 "MODE" => mode = Some(one_of(name, &text(), "enforce, monitor").map_err(wrong)?),
-                "ON_FAILURE" => failing = Some(one_of(name, &text(), "open, closed, fallback").map_err(wrong)?),
+                "ON_FAILURE" => {
+                    failing = Some(one_of(name, &text(), "open, closed, fallback").map_err(wrong)?)
+                }
                 "SEES" => {
                     wishes.view = match text().as_str() {
                         "nothing" => BodyView::None,
@@ -156,7 +159,9 @@ impl ModelMapper for RhaiPolicy {
         }
         match Mapped::from(answer.clone()) {
             Some(mapped) => Ok(mapped.0),
-            None => wrong("map_model", "nothing, a model, target(..), a list of them, or refuse(..)", &answer),
+            None => {
+                wrong("map_model", "nothing, a model, target(..), a list of them, or refuse(..)", &answer)
+            }
         }
     }
 
@@ -221,7 +226,13 @@ impl ResponseFilter for RhaiPolicy {
                 Some(rejection) => Step::Abort(rejection),
                 None => match EventStep::of(answer.clone(), event) {
                     Some(step) => step,
-                    None => return wrong("filter_response", "nothing, another text, discard(), hold(), finish(reason) or refuse(..)", &answer),
+                    None => {
+                        return wrong(
+                            "filter_response",
+                            "nothing, another text, discard(), hold(), finish(reason) or refuse(..)",
+                            &answer,
+                        );
+                    }
                 },
             };
             memory = seen.take_into(&mut batch.hits);

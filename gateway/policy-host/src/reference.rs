@@ -24,7 +24,10 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Mapped", "A mapping in the making."),
     ("Prompt", "The second argument of `filter_request`."),
     ("Part", "One text of a prompt, from `for part in prompt.parts`."),
-    ("Filters", "What filters answer besides `refuse(..)`: nothing lets it through, a text takes an event's place."),
+    (
+        "Filters",
+        "What filters answer besides `refuse(..)`: nothing lets it through, a text takes an event's place.",
+    ),
     ("Event", "The second argument of `filter_response`."),
     ("Usage", "The first argument of `observe_usage`."),
     ("Counters", "The second argument of `observe_usage`."),

@@ -53,10 +53,9 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path, runtime: Handle) -> Result<
     let scripts = RhaiHost::new();
     let mut shipped = Vec::new();
     for (name, source) in SCRIPTS {
-        let loaded = scripts.load(name, source).map_err(|error| LoadError::Shipped {
-            name: (*name).to_owned(),
-            why: error.to_string(),
-        })?;
+        let loaded = scripts
+            .load(name, source)
+            .map_err(|error| LoadError::Shipped { name: (*name).to_owned(), why: error.to_string() })?;
         let loaded = Arc::new(loaded);
         if loaded.ranks() {
             policies.push(loaded.clone());

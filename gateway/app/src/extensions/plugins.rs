@@ -12,8 +12,8 @@ use gateway_core::extensions::{ExtensionKeeper, ExtensionRelease, Installed, Pla
 use gateway_core::hooks::ExtensionVersion;
 use gateway_domain::Secret;
 use gateway_plugin_host::{
-    Capability, Changed, Destination, Grants, Hook, Manifest, Package, Plugin, PluginFolder, PluginHost, Terms,
-    Vouching,
+    Capability, Changed, Destination, Grants, Hook, Manifest, Package, Plugin, PluginFolder, PluginHost,
+    Terms, Vouching,
 };
 use gateway_scheduler::{PolicyLanguage, RankingPolicy};
 use parking_lot::Mutex;
@@ -69,7 +69,11 @@ impl Plugins {
         for name in self.folder.names() {
             let placement = gateway.extensions().placement(&id_of(&name));
             if let Err(why) = self.decide_folder(&name, &placement) {
-                tracing::error!(plugin = name, why, "what was decided about it does not fit any more; it serves without");
+                tracing::error!(
+                    plugin = name,
+                    why,
+                    "what was decided about it does not fit any more; it serves without"
+                );
             }
         }
         for (name, _) in COMPONENTS.iter().filter(|(name, _)| is_hooked(name)) {
@@ -89,7 +93,9 @@ impl Plugins {
                 for change in &changes {
                     let plugin = &change.plugin;
                     match &change.changed {
-                        Changed::Loaded { version, digest } => tracing::info!(plugin, version, digest, "plugin is live"),
+                        Changed::Loaded { version, digest } => {
+                            tracing::info!(plugin, version, digest, "plugin is live")
+                        }
                         Changed::Rejected(error) => {
                             tracing::error!(plugin, step = error.step.label(), %error, "plugin not taken; what served before still does");
                         }
@@ -237,7 +243,11 @@ impl ExtensionKeeper for Plugins {
         names
             .filter_map(|name| {
                 let error = self.folder.rejected(&name)?;
-                Some(Rejected { id: id_of(&name), step: error.step.label().to_owned(), message: error.message })
+                Some(Rejected {
+                    id: id_of(&name),
+                    step: error.step.label().to_owned(),
+                    message: error.message,
+                })
             })
             .collect()
     }
@@ -262,14 +272,19 @@ fn grants(placement: &Placement, manifest: Option<&Manifest>) -> Result<Grants, 
     for word in &placement.grants {
         let found = Capability::ALL.into_iter().find(|one| one.label() == word);
         let known = || Capability::ALL.map(Capability::label).join(", ");
-        capabilities.insert(found.ok_or_else(|| format!("`{word}` is no capability; there are: {}", known()))?);
+        capabilities
+            .insert(found.ok_or_else(|| format!("`{word}` is no capability; there are: {}", known()))?);
     }
     let destinations: Result<Vec<_>, _> =
         placement.http_out.iter().map(|text| Destination::parse(text)).collect();
     Ok(Grants {
         capabilities,
         kv: manifest.map(|manifest| manifest.kv).unwrap_or_default(),
-        secrets: placement.secrets.iter().map(|(name, text)| (name.clone(), Secret::from(text.as_str()))).collect(),
+        secrets: placement
+            .secrets
+            .iter()
+            .map(|(name, text)| (name.clone(), Secret::from(text.as_str())))
+            .collect(),
         destinations: destinations.map_err(|error| error.to_string())?,
     })
 }

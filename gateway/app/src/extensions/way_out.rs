@@ -62,7 +62,8 @@ async fn carry(client: reqwest::Client, request: OutboundRequest) -> Result<Outb
     let bad = |error: &dyn fmt::Display| OutboundError::Failed(error.to_string());
     let url = reqwest::Url::parse(&url).map_err(|error| bad(&error))?;
     // An address needs no resolver, so the resolver would not see it.
-    let literal = url.host_str().map(|host| host.trim_matches(['[', ']'])).and_then(|host| IpAddr::from_str(host).ok());
+    let literal =
+        url.host_str().map(|host| host.trim_matches(['[', ']'])).and_then(|host| IpAddr::from_str(host).ok());
     if literal.is_some_and(|address| !is_public(address)) {
         return Err(OutboundError::Denied(NotPublic.to_string()));
     }
@@ -98,7 +99,9 @@ fn told(error: &reqwest::Error) -> OutboundError {
         cause = one.source();
     }
     // Without the URL: it may hold a secret that the component was lent.
-    OutboundError::Failed(if error.is_connect() { "it cannot be reached" } else { "the exchange broke off" }.to_owned())
+    OutboundError::Failed(
+        if error.is_connect() { "it cannot be reached" } else { "the exchange broke off" }.to_owned(),
+    )
 }
 
 /// Resolves names to public addresses; connections go to exactly these.

@@ -50,7 +50,8 @@ impl Chains {
             }
         }
         // What is installed is sorted by id, and the sort is stable.
-        let every = [&mut chains.mappings, &mut chains.requests, &mut chains.responses, &mut chains.observers];
+        let every =
+            [&mut chains.mappings, &mut chains.requests, &mut chains.responses, &mut chains.observers];
         let mut is_empty = true;
         for chain in every {
             chain.sort_by_key(|one| one.at.order);

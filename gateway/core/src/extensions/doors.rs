@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use gateway_domain::Secret;
 
-use super::{Chains, EXTENSIONS_SETTING, ExtensionKeeper, ExtensionRelease, Extensions, Installed, Placement};
+use super::{
+    Chains, EXTENSIONS_SETTING, ExtensionKeeper, ExtensionRelease, Extensions, Installed, Placement,
+};
 use crate::Gateway;
 use crate::ports::StoreError;
 
@@ -101,10 +103,7 @@ impl Gateway {
     ///
     /// # Errors
     /// There is none.
-    pub async fn roll_back_extension(
-        self: &Arc<Self>,
-        id: &str,
-    ) -> Result<ExtensionRelease, ExtensionError> {
+    pub async fn roll_back_extension(self: &Arc<Self>, id: &str) -> Result<ExtensionRelease, ExtensionError> {
         let (gateway, name) = (self.clone(), id.to_owned());
         let going_back = tokio::task::spawn_blocking(move || {
             let mut why = ExtensionError::Unknown(name.clone());

@@ -184,7 +184,13 @@ impl Extensions {
                 version: one.version.clone(),
                 release: one.release.clone(),
                 summary: one.summary.clone(),
-                hooks: one.attachments.iter().map(|at| at.hook).collect::<BTreeSet<_>>().into_iter().collect(),
+                hooks: one
+                    .attachments
+                    .iter()
+                    .map(|at| at.hook)
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect(),
                 enabled: placement.enabled.unwrap_or(one.on_by_default),
                 attachments: placement.attachments(&one.attachments),
                 placement,

@@ -94,7 +94,8 @@ impl Attachment {
     #[must_use]
     pub fn covers(&self, route: &str, client: &str, model: &str) -> bool {
         let group = client.split_once('/').map(|(group, _)| group);
-        let any = |list: &[String], of: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|one| of(one));
+        let any =
+            |list: &[String], of: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|one| of(one));
         any(&self.routes, &|one| one == route)
             && any(&self.clients, &|one| one == client)
             && any(&self.groups, &|one| Some(one) == group)

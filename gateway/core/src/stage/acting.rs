@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gateway_domain::{Answer, Failure, FailureKind};
 use gateway_scheduler::Rejection;
 
-use crate::decisions::{Acted, Act, Decision, RuleHits};
+use crate::decisions::{Act, Acted, Decision, RuleHits};
 use crate::extensions::Attached;
 use crate::hooks::{Failing, Hit, HookError, Mode};
 
@@ -18,9 +18,8 @@ const MAX_ACTED: usize = 64;
 /// Runs a call of an extension. One that may wait is kept off the threads that serve, where there are several.
 pub(crate) fn run<T>(may_block: bool, call: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
-    let several = || {
-        Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
-    };
+    let several =
+        || Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
     if may_block && several() { tokio::task::block_in_place(call) } else { call() }
 }
 
@@ -68,13 +67,18 @@ pub(crate) fn failed(decision: &Decision, attached: &Attached, error: &HookError
     note(decision, attached, Act::Failed, &[]);
     decision.update(|state| {
         let id = attached.extension.version.id();
-        if let Some(acted) = state.extensions.iter_mut().find(|one| one.id == id && one.hook == attached.at.hook) {
+        if let Some(acted) =
+            state.extensions.iter_mut().find(|one| one.id == id && one.hook == attached.at.hook)
+        {
             error.label().clone_into(&mut acted.why);
         }
     });
     let closed = attached.at.failing == Failing::Closed && attached.at.mode == Mode::Enforce;
     closed.then(|| {
-        let message = format!("the extension {extension} failed at {hook} ({}); try again, or ask the gateway's operator", error.label());
+        let message = format!(
+            "the extension {extension} failed at {hook} ({}); try again, or ask the gateway's operator",
+            error.label()
+        );
         let answer = Answer { status: 503, code: Some("extension_failed".to_owned()), param: None };
         Failure::extension(FailureKind::ExtensionRefused, message).answered(answer)
     })
@@ -83,11 +87,9 @@ pub(crate) fn failed(decision: &Decision, attached: &Attached, error: &HookError
 /// The failure that a refusal is.
 pub(crate) fn refused(rejection: &Rejection) -> Failure {
     let wait = rejection.retry_after_ms.map(|ms| std::time::Duration::from_millis(u64::from(ms)));
-    Failure::extension(FailureKind::ExtensionRefused, rejection.message.clone()).after(wait).answered(Answer {
-        status: rejection.http_status,
-        code: Some(rejection.code.clone()),
-        param: None,
-    })
+    Failure::extension(FailureKind::ExtensionRefused, rejection.message.clone())
+        .after(wait)
+        .answered(Answer { status: rejection.http_status, code: Some(rejection.code.clone()), param: None })
 }
 
 /// Those of a chain that a request is for.

@@ -85,7 +85,13 @@ async fn asked(
         match prompt.judge(&attached, &context, decision)? {
             Judged::GoesOn(carry) => carries.push((attached, carry)),
             Judged::Answered(text) => {
-                return Ok(Extended { decoded, answer: Some(text), others: Vec::new(), base: None, filtering: None });
+                return Ok(Extended {
+                    decoded,
+                    answer: Some(text),
+                    others: Vec::new(),
+                    base: None,
+                    filtering: None,
+                });
             }
         }
     }
@@ -162,7 +168,10 @@ async fn aimed(decoded: &Decoded, target: &Target) -> Result<Decoded, Failure> {
     let body = body.unwrap_or_else(|| decoded.body.clone());
     // An alias may be any name; what goes upstream must be one.
     ModelName::parse(&target.model).map_err(|error| {
-        Failure::extension(FailureKind::ExtensionRefused, format!("the mapping names `{}`: {error}", target.model))
+        Failure::extension(
+            FailureKind::ExtensionRefused,
+            format!("the mapping names `{}`: {error}", target.model),
+        )
     })?;
     let mut aimed = decoded.reread(body).await?;
     aimed.wanted = Wanted { provider: target.provider.clone(), group: target.group.clone() };

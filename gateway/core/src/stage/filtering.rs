@@ -15,8 +15,8 @@ use super::acting;
 use crate::decisions::{Act, Decision};
 use crate::extensions::Attached;
 use crate::hooks::{
-    AtEnd, Emission, Ending, FilteredStream, Flow, Outgoing, RawEvent, RequestContext, StreamEvent, TextDelta,
-    ToolDelta, Viewed,
+    AtEnd, Emission, Ending, FilteredStream, Flow, Outgoing, RawEvent, RequestContext, StreamEvent,
+    TextDelta, ToolDelta, Viewed,
 };
 
 /// All that happens to one answer on its way out.

@@ -45,13 +45,8 @@ pub(crate) fn write(gateway: &Arc<Gateway>, decoded: &Decoded, text: String) -> 
     let mut out = BytesMut::new();
     let mut encoder = codec(dialect).event_encoder(&context);
     events.iter().for_each(|event| encoder.encode(event, &mut out));
-    let reading = TurnReading {
-        from: dialect,
-        to: dialect,
-        wants_stream: true,
-        context,
-        names: ToolNames::default(),
-    };
+    let reading =
+        TurnReading { from: dialect, to: dialect, wants_stream: true, context, names: ToolNames::default() };
     OwnAnswer::Stream(out.freeze(), Reader::Turn(Box::new(TurnReader::new(gateway, None, reading))))
 }
 

@@ -63,7 +63,8 @@ impl Prompt {
         let FilterOutcome { verdict, carry, hits } = match answer {
             Ok(outcome) => outcome,
             Err(error) => {
-                return acting::failed(decision, attached, &error).map_or(Ok(Judged::GoesOn(Vec::new())), Err);
+                return acting::failed(decision, attached, &error)
+                    .map_or(Ok(Judged::GoesOn(Vec::new())), Err);
             }
         };
         let monitored = attached.at.mode == Mode::Monitor;
@@ -174,7 +175,8 @@ impl Prompt {
     /// What they made of it cannot be read.
     pub(crate) async fn into_request(self, mut decoded: Decoded) -> Result<Decoded, Failure> {
         if let Some(headers) = self.headers {
-            decoded.headers.extend(headers);
+            // Tries share them; these are another request's.
+            Arc::make_mut(&mut decoded.headers).extend(headers);
         }
         if !self.is_changed {
             return Ok(decoded);

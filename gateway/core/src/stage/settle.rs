@@ -263,7 +263,7 @@ impl Settlement {
 
     /// Tells the observers, if there are any.
     fn observe(&self, record: &SettlementRecord, outcome: Outcome) {
-        if !self.gateway.chains().is_some_and(|chains| !chains.observers.is_empty()) {
+        if !self.gateway.is_observed() {
             return;
         }
         let account = self.decision.update(|state| state.attempts.last().map(|one| one.account_name.clone()));

@@ -76,7 +76,10 @@ impl HookCase {
         context.headers = self.headers.clone().into_iter().collect();
         let context = Arc::new(context);
         let judged = [
-            (Hook::MapModel, Self::mapping as fn(&Self, &RhaiPolicy, &Arc<RequestContext>) -> Result<(), String>),
+            (
+                Hook::MapModel,
+                Self::mapping as fn(&Self, &RhaiPolicy, &Arc<RequestContext>) -> Result<(), String>,
+            ),
             (Hook::FilterRequest, Self::request),
             (Hook::FilterResponse, Self::response),
             (Hook::ObserveUsage, Self::usage),
@@ -105,7 +108,12 @@ impl HookCase {
     fn request(&self, script: &RhaiPolicy, context: &Arc<RequestContext>) -> Result<(), String> {
         let parts: Vec<TextPart<'_>> = (0_u32..)
             .zip(&self.prompt)
-            .map(|(at, (role, text))| TextPart { part: at, message: at, role: role_of(role), text: Cow::Borrowed(text) })
+            .map(|(at, (role, text))| TextPart {
+                part: at,
+                message: at,
+                role: role_of(role),
+                text: Cow::Borrowed(text),
+            })
             .collect();
         let messages = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let shown = PromptBody::Parts { parts: &parts, messages };
@@ -181,7 +189,11 @@ impl HookCase {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, wanted: Option<&T>, found: Option<&T>) -> Result<(), String> {
+fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    wanted: Option<&T>,
+    found: Option<&T>,
+) -> Result<(), String> {
     match wanted {
         Some(wanted) if found != Some(wanted) => Err(format!("expected {what} {wanted:?}, found {found:?}")),
         _ => Ok(()),

@@ -104,7 +104,9 @@ impl PartSeen {
 fn role_of(word: &str) -> Result<Role, Box<EvalAltResult>> {
     let all = [Role::System, Role::Developer, Role::User, Role::Assistant, Role::Tool];
     let found = all.into_iter().find(|role| role.label() == word);
-    found.ok_or_else(|| complaint(format!("there is no role `{word}`; system, developer, user, assistant, tool")))
+    found.ok_or_else(|| {
+        complaint(format!("there is no role `{word}`; system, developer, user, assistant, tool"))
+    })
 }
 
 /// One event of an answer.

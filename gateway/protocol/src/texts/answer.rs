@@ -66,7 +66,9 @@ impl<'a> AnswerTexts<'a> {
                 let told = retell.changed(*at)?;
                 let is_json = at.kind == TextKind::Arguments && !literal.starts_with('"');
                 let told = match is_json {
-                    true => serde_json::from_str::<serde_json::Value>(told).is_ok().then(|| told.to_owned())?,
+                    true => {
+                        serde_json::from_str::<serde_json::Value>(told).is_ok().then(|| told.to_owned())?
+                    }
                     false => quoted(told),
                 };
                 Some((place(self.answer, literal)?, told))

@@ -104,7 +104,8 @@ pub(super) fn with_text(fields: &Members<'_>, place: Place, text: &str, is_first
     let delta = choice.as_ref().and_then(|choice| choice.get("delta")).map(members).unwrap_or_default();
     let delta = if place.kind == TextKind::Arguments {
         let calls = delta.get("tool_calls").map(elements).unwrap_or_default();
-        let call = calls.into_iter().find(|one| number_member(&members(one), "index").unwrap_or(0) == place.part);
+        let call =
+            calls.into_iter().find(|one| number_member(&members(one), "index").unwrap_or(0) == place.part);
         format!(r#"{{"tool_calls":[{}]}}"#, call_with(call.unwrap_or_default(), place.part, text, is_first))
     } else {
         let member = DELTAS.iter().find(|(member, kind)| {

@@ -50,7 +50,8 @@ impl PromptTexts<'_> {
                 splices.push((segment.at.clone(), quoted(text)));
             }
         }
-        let is_rebuilt = edits.iter().any(|edit| matches!(edit, TextEdit::Remove(_) | TextEdit::Insert { .. }));
+        let is_rebuilt =
+            edits.iter().any(|edit| matches!(edit, TextEdit::Remove(_) | TextEdit::Insert { .. }));
         if let Some(list) = self.list.filter(|_| is_rebuilt) {
             let at = place(self.body, list)?;
             let rebuilt = self.list_with(edits, &splices)?;

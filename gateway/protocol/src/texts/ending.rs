@@ -114,7 +114,9 @@ impl Retell {
             of.map(|(_, told)| told.sent.as_str()).collect()
         };
         let answers = text(TextKind::Answer);
-        if fields.get("content").map(elements).is_some_and(|content| content.is_empty()) && !answers.is_empty() {
+        if fields.get("content").map(elements).is_some_and(|content| content.is_empty())
+            && !answers.is_empty()
+        {
             let parts: Vec<Value> = answers
                 .iter()
                 .map(|text| json!({"type": "output_text", "text": text, "annotations": []}))

@@ -207,7 +207,9 @@ impl<'a> PromptTexts<'a> {
         if self.segments.len() >= MAX_SEGMENTS {
             return;
         }
-        if let (Some(text), Some(at)) = (unquoted(value).filter(|text| !text.is_empty()), place(self.body, value)) {
+        if let (Some(text), Some(at)) =
+            (unquoted(value).filter(|text| !text.is_empty()), place(self.body, value))
+        {
             self.segments.push(Segment { message, speaker, text, at });
         }
     }

@@ -75,7 +75,11 @@ fn text(bytes: Option<&[u8]>) -> &str {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum What {
     Start,
-    Delta { place: Place, name: Option<String>, text: String },
+    Delta {
+        place: Place,
+        name: Option<String>,
+        text: String,
+    },
     Usage(TokenUsage),
     Stop(String),
     /// It repeats texts or the model's name; both may have to be told otherwise.

@@ -24,7 +24,8 @@ fn body(dialect: Dialect) -> &'static str {
 fn the_same_conversation_is_read_in_every_dialect() {
     for dialect in Dialect::ALL {
         let texts = PromptTexts::read(dialect, body(dialect).as_bytes()).unwrap();
-        let said: Vec<_> = texts.segments().iter().map(|one| (one.message, one.speaker, &*one.text)).collect();
+        let said: Vec<_> =
+            texts.segments().iter().map(|one| (one.message, one.speaker, &*one.text)).collect();
         let arguments = if dialect == AnthropicMessages { "café" } else { r#"{"a":"café"}"# };
         let expected = [
             (0, Speaker::System, "be kind"),
@@ -71,7 +72,8 @@ fn messages_come_and_go_where_they_are_counted() {
         assert_eq!((&value["seed"], &value["top_p"]), (&Value::Null, &json!(0.5)), "{dialect:?}");
     }
     let texts = PromptTexts::read(OpenAiResponses, br#"{"input":"hi"}"#).unwrap();
-    let edited = texts.edited(&[TextEdit::Insert { before: 1, speaker: Speaker::User, text: "more" }]).unwrap();
+    let edited =
+        texts.edited(&[TextEdit::Insert { before: 1, speaker: Speaker::User, text: "more" }]).unwrap();
     let edited: Value = serde_json::from_slice(&edited).unwrap();
     assert_eq!(edited["input"][0]["content"], "hi");
     assert_eq!(edited["input"][1]["content"], "more");
@@ -206,9 +208,18 @@ fn an_early_end_is_a_good_one() {
 #[test]
 fn a_whole_answer_changes_where_it_was_changed() {
     let answers = [
-        (OpenAiResponses, r#"{"id":"r", "model":"m","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"one"}]},{"type":"function_call","arguments":"{\"a\":\"one\"}"}],"x":1.0}"#),
-        (OpenAiChat, r#"{"id":"c", "model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"one","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":\"one\"}"}}]},"finish_reason":"stop"}],"x":1.0}"#),
-        (AnthropicMessages, r#"{"id":"a", "model":"m","content":[{"type":"text","text":"one"},{"type":"tool_use","name":"f","input":{"a":"one"}}],"stop_reason":"end_turn","x":1.0}"#),
+        (
+            OpenAiResponses,
+            r#"{"id":"r", "model":"m","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"one"}]},{"type":"function_call","arguments":"{\"a\":\"one\"}"}],"x":1.0}"#,
+        ),
+        (
+            OpenAiChat,
+            r#"{"id":"c", "model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"one","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":\"one\"}"}}]},"finish_reason":"stop"}],"x":1.0}"#,
+        ),
+        (
+            AnthropicMessages,
+            r#"{"id":"a", "model":"m","content":[{"type":"text","text":"one"},{"type":"tool_use","name":"f","input":{"a":"one"}}],"stop_reason":"end_turn","x":1.0}"#,
+        ),
     ];
     for (dialect, answer) in answers {
         let texts = AnswerTexts::read(dialect, answer.as_bytes()).unwrap();
@@ -221,7 +232,8 @@ fn a_whole_answer_changes_where_it_was_changed() {
                 }
                 Said::Tool { choice, call, arguments, .. } => {
                     let arguments = arguments.replace("one", "ONE");
-                    retell.say(Words::Tool { choice, call, is_first: false, arguments: &arguments }, &mut out);
+                    retell
+                        .say(Words::Tool { choice, call, is_first: false, arguments: &arguments }, &mut out);
                 }
                 _ => retell.tell(&one, &mut out),
             }

@@ -57,7 +57,8 @@ pub(super) fn literals(dialect: Dialect, data: &str) -> Vec<(Place, &str)> {
             } else {
                 (TextKind::Answer, "content_index")
             };
-            let place = Place { kind: of, choice: index, part: number_member(&fields, counted_by).unwrap_or(0) };
+            let place =
+                Place { kind: of, choice: index, part: number_member(&fields, counted_by).unwrap_or(0) };
             found.extend(text_of_part(&part).map(|literal| (place, literal)));
         }
         "response.completed" | "response.done" | "response.incomplete" | "response.failed" => {
@@ -100,9 +101,7 @@ fn item_literals<'a>(item: &'a str, index: u32, found: &mut Vec<(Place, &'a str)
     if kind.ends_with("_call") {
         let literal = fields.borrowed("arguments").or_else(|| fields.borrowed("input"));
         let literal = literal.filter(|literal| literal.starts_with('"'));
-        found.extend(
-            literal.map(|one| (Place { kind: TextKind::Arguments, choice: index, part: 0 }, one)),
-        );
+        found.extend(literal.map(|one| (Place { kind: TextKind::Arguments, choice: index, part: 0 }, one)));
     }
 }
 
@@ -128,9 +127,11 @@ pub(super) fn answer_literals(dialect: Dialect, answer: &str) -> Vec<(Place, &st
         Dialect::AnthropicMessages => {
             for (choice, block) in (0..).zip(list("content")) {
                 let block = members(block);
-                for (name, kind) in
-                    [("text", TextKind::Answer), ("thinking", TextKind::Thinking), ("input", TextKind::Arguments)]
-                {
+                for (name, kind) in [
+                    ("text", TextKind::Answer),
+                    ("thinking", TextKind::Thinking),
+                    ("input", TextKind::Arguments),
+                ] {
                     let literal = block.borrowed(name);
                     found.extend(literal.map(|literal| (Place { kind, choice, part: 0 }, literal)));
                 }
@@ -151,7 +152,8 @@ fn chat_message_literals<'a>(message: &Members<'a>, choice: u32, found: &mut Vec
     }
     for (part, call) in (0..).zip(message.borrowed("tool_calls").map(elements).unwrap_or_default()) {
         let call = members(call);
-        let inner = call.borrowed("function").or_else(|| call.borrowed("custom")).map(members).unwrap_or_default();
+        let inner =
+            call.borrowed("function").or_else(|| call.borrowed("custom")).map(members).unwrap_or_default();
         let literal = inner.borrowed("arguments").or_else(|| inner.borrowed("input"));
         found.extend(literal.map(|one| (Place { kind: TextKind::Arguments, choice, part }, one)));
     }

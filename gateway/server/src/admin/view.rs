@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use gateway_api::{
     AccountDetail, AccountStateView, AccountView, AttemptView, CandidateView, CooldownView, DecisionSummary,
-    DecisionView, ExtensionActView, Overview, PolicyView, PoolTotals, RankingView, RatePoint, TokenTotals, WindowView,
+    DecisionView, ExtensionActView, Overview, PolicyView, PoolTotals, RankingView, RatePoint, TokenTotals,
+    WindowView,
 };
 use gateway_core::Gateway;
 use gateway_core::decisions::{Acted, Attempt, Decision, DecisionState, Ranking};

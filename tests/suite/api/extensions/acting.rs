@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gateway_core::extensions::Installed;
 use gateway_core::hooks::{
-    Attachment, Batch, BodyView, ExtensionVersion, Failing, FilterOutcome, HookError, Hook, Mode, PromptBody,
+    Attachment, Batch, BodyView, ExtensionVersion, Failing, FilterOutcome, Hook, HookError, Mode, PromptBody,
     PromptFilter, RequestContext, ResponseFilter, StreamEvent, StreamInterest,
 };
 use gateway_scheduler::PolicyLanguage;
@@ -36,7 +36,8 @@ async fn a_script_refuses_in_the_words_of_the_client() -> Result<()> {
     let gateway = with_script("guard", source).await?;
     for client in Speaks::ALL {
         for stream in [true, false] {
-            let answer = ask(&gateway, client, &client.question("gpt-5.5", "the secret plan", stream)).await?;
+            let answer =
+                ask(&gateway, client, &client.question("gpt-5.5", "the secret plan", stream)).await?;
             let (_, message) = client.error(&answer)?;
             assert_eq!((answer.status, message.as_str()), (451, "we do not talk about this"), "{client:?}");
             let fine = ask(&gateway, client, &client.question("gpt-5.5", "hello", stream)).await?;
@@ -56,7 +57,8 @@ async fn a_script_answers_itself_in_every_dialect() -> Result<()> {
     for client in Speaks::ALL {
         for stream in [true, false] {
             let answer = ask(&gateway, client, &client.question("gpt-5.5", "ping", stream)).await?;
-            let heard = client.hear(&answer).with_context(|| format!("{client:?} {stream}: {}", answer.text()))?;
+            let heard =
+                client.hear(&answer).with_context(|| format!("{client:?} {stream}: {}", answer.text()))?;
             assert_eq!((heard.text.as_str(), &heard.ended), ("pong", &Ended::Well), "{client:?} {stream}");
         }
     }
@@ -190,7 +192,8 @@ async fn a_filter_that_fails_closes_the_way_only_where_that_was_decided() -> Res
                     let case = format!("{} {failing:?} {mode:?} {client:?} {stream}", hook.label());
                     let answer = ask(&gateway, client, &client.question("gpt-5.5", "hello", stream)).await?;
                     if goes {
-                        let heard = client.hear(&answer).with_context(|| format!("{case}: {}", answer.text()))?;
+                        let heard =
+                            client.hear(&answer).with_context(|| format!("{case}: {}", answer.text()))?;
                         assert_eq!(heard.text, "You said: hello", "{case}");
                     } else {
                         ensure!(answer.text().contains("broken"), "{case}: it is named: {}", answer.text());

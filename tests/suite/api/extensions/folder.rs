@@ -31,7 +31,9 @@ async fn a_dropped_file_serves_and_another_version_takes_over_without_losing_any
     let question = Speaks::Chat.question("gpt-5.5", &format!("write to {ADDRESS}"), true);
     let swaps = async {
         for round in 0..3 {
-            copy(&gateway, "redactor", |text| text.replace("order = 10", &format!("order = {}", 20 + round)))?;
+            copy(&gateway, "redactor", |text| {
+                text.replace("order = 10", &format!("order = {}", 20 + round))
+            })?;
             eventually("the new version serves", async || {
                 let one = gateway.running.gateway.extensions().find("wasm:redactor");
                 Ok(one.filter(|one| one.attachments.iter().any(|at| at.order == 20 + round)).map(drop))
@@ -55,7 +57,9 @@ async fn a_dropped_file_serves_and_another_version_takes_over_without_losing_any
     let extensions = gateway.running.gateway.extensions();
     ensure!(extensions.versions("wasm:redactor").len() > 1, "earlier versions are kept");
     gateway.running.gateway.roll_back_extension("wasm:redactor").await?;
-    let orders = |one: gateway_core::extensions::ExtensionInfo| one.attachments.iter().map(|at| at.order).collect::<Vec<_>>();
+    let orders = |one: gateway_core::extensions::ExtensionInfo| {
+        one.attachments.iter().map(|at| at.order).collect::<Vec<_>>()
+    };
     let back = extensions.find("wasm:redactor").map(orders).context("it is there")?;
     ensure!(back.iter().all(|order| *order == 21), "one step back: {back:?}");
     gateway.stop().await

@@ -32,7 +32,8 @@ async fn an_alias_goes_upstream_as_what_it_stands_for_and_is_echoed() -> Result<
             }
         }
     }
-    let untouched = ask(&gateway, Speaks::Responses, &Speaks::Responses.question("gpt-5.5", "hi", true)).await?;
+    let untouched =
+        ask(&gateway, Speaks::Responses, &Speaks::Responses.question("gpt-5.5", "hi", true)).await?;
     ensure!(gateway.decision(&untouched.headers)?.mapped_to.is_none(), "no rule fits it");
     gateway.stop().await
 }
@@ -63,7 +64,10 @@ async fn what_is_decided_is_there_after_a_restart() -> Result<()> {
     let answer = ask(&gateway, Speaks::Chat, &Speaks::Chat.question("fast", "hello", true)).await?;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let unknown = gateway.running.gateway.place_extension("wasm:nobody", Placement::default()).await;
-    ensure!(unknown.is_err_and(|error| error.to_string().contains("wasm:nobody")), "it names what is not there");
+    ensure!(
+        unknown.is_err_and(|error| error.to_string().contains("wasm:nobody")),
+        "it names what is not there"
+    );
     let broken = Placement { enabled: Some(true), config: Some(json!({"rules": 7})), ..Placement::default() };
     let refused = gateway.running.gateway.place_extension("wasm:aliases", broken).await;
     let refused = refused.err().context("a configuration that does not fit")?.to_string();
@@ -78,7 +82,8 @@ async fn observers_are_shown_every_settled_request() -> Result<()> {
     let gateway = InProcess::start(lab(1)).await?;
     let (seen, observer) = Recorder::new();
     let mut installed = gateway_core::extensions::Installed::new(observer.version.clone());
-    installed.attachments = vec![gateway_core::hooks::Attachment::of(gateway_core::hooks::Hook::ObserveUsage)];
+    installed.attachments =
+        vec![gateway_core::hooks::Attachment::of(gateway_core::hooks::Hook::ObserveUsage)];
     installed.observer = Some(observer);
     gateway.running.gateway.put_extension(installed);
     switch_on(&gateway, "wasm:usage-counters", Placement::default()).await?;
