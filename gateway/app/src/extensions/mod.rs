@@ -9,7 +9,7 @@ mod way_out;
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_plugin_host::PluginHost;
+use gateway_plugin_host::{PluginHost, TrustedKey};
 use gateway_policy_host::{PolicyFolder, RhaiHost};
 use gateway_scheduler::RankingPolicy;
 use tokio::runtime::Handle;
@@ -48,7 +48,8 @@ pub enum LoadError {
 /// # Errors
 /// Something shipped does not load.
 pub fn load(policies_dir: &Path, plugins_dir: &Path, runtime: Handle) -> Result<Loaded, LoadError> {
-    let components = PluginHost::new()?.with_way_out(Arc::new(WayOut::new(runtime)?));
+    let way_out = Arc::new(WayOut::new(runtime)?);
+    let components = PluginHost::new()?.with_way_out(way_out).trusting(trusted(plugins_dir));
     let mut policies: Vec<Arc<dyn RankingPolicy>> = Vec::new();
     let scripts = RhaiHost::new();
     let mut shipped = Vec::new();
@@ -66,6 +67,21 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path, runtime: Handle) -> Result<
     policies.extend(plugins.policies()?);
     let (folder, found) = PolicyFolder::open(scripts, policies_dir);
     Ok(Loaded { policies, plugins: Arc::new(plugins), scripts: Scripts::new(folder, shipped, found) })
+}
+
+/// The keys whose signatures count: one in each `*.pub` file of `keys/` in the plugins folder.
+fn trusted(plugins_dir: &Path) -> Vec<TrustedKey> {
+    let Ok(entries) = std::fs::read_dir(plugins_dir.join("keys")) else { return Vec::new() };
+    let files = entries.filter_map(Result::ok).map(|entry| entry.path());
+    files
+        .filter(|file| file.extension().is_some_and(|ending| ending == "pub"))
+        .filter_map(|file| {
+            let read = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+            let key = read.and_then(|text| TrustedKey::parse(text.trim()).map_err(|error| error.to_string()));
+            let shown = file.display();
+            key.inspect_err(|error| tracing::error!(file = %shown, error, "this key vouches for nothing")).ok()
+        })
+        .collect()
 }
 
 /// What was loaded, and the folders whose files are live.

@@ -65,11 +65,10 @@ impl<'a> AnswerTexts<'a> {
             .filter_map(|(at, literal)| {
                 let told = retell.changed(*at)?;
                 let is_json = at.kind == TextKind::Arguments && !literal.starts_with('"');
-                let told = match is_json {
-                    true => {
-                        serde_json::from_str::<serde_json::Value>(told).is_ok().then(|| told.to_owned())?
-                    }
-                    false => quoted(told),
+                let told = if is_json {
+                    serde_json::from_str::<serde_json::Value>(told).is_ok().then(|| told.to_owned())?
+                } else {
+                    quoted(told)
                 };
                 Some((place(self.answer, literal)?, told))
             })
