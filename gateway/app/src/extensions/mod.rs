@@ -79,7 +79,8 @@ fn trusted(plugins_dir: &Path) -> Vec<TrustedKey> {
             let read = std::fs::read_to_string(&file).map_err(|error| error.to_string());
             let key = read.and_then(|text| TrustedKey::parse(text.trim()).map_err(|error| error.to_string()));
             let shown = file.display();
-            key.inspect_err(|error| tracing::error!(file = %shown, error, "this key vouches for nothing")).ok()
+            key.inspect_err(|error| tracing::error!(file = %shown, error, "this key vouches for nothing"))
+                .ok()
         })
         .collect()
 }
