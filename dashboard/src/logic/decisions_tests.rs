@@ -80,6 +80,9 @@ fn decision(outcome: &str, rankings: Vec<RankingView>, attempts: Vec<AttemptView
         body_bytes: 0,
         usage: None,
         edits: Vec::new(),
+        extensions: Vec::new(),
+        mapped_to: None,
+        tags: Vec::new(),
         rankings,
         attempts,
     }

@@ -66,6 +66,9 @@ mod tests {
             body_bytes: 0,
             usage: None,
             edits: Vec::new(),
+            extensions: Vec::new(),
+            mapped_to: None,
+            tags: Vec::new(),
             rankings: Vec::new(),
             attempts: tries
                 .iter()

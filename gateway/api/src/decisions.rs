@@ -130,10 +130,40 @@ pub struct DecisionView {
     pub usage: Option<crate::TokenTotals>,
     /// The body rules that changed something on the way (`store`, `input as list` …); empty = bytes untouched.
     pub edits: Vec<String>,
+    /// The mappings and filters that had to do with it, in order.
+    #[serde(default)]
+    pub extensions: Vec<ExtensionActView>,
+    /// The model that a mapping chose.
+    #[serde(default)]
+    pub mapped_to: Option<String>,
+    /// What filters tagged it with: names and values.
+    #[serde(default)]
+    pub tags: Vec<(String, String)>,
     /// The rankings, in order.
     pub rankings: Vec<RankingView>,
     /// The tries, in order.
     pub attempts: Vec<AttemptView>,
+}
+
+/// What one mapping or filter did to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtensionActView {
+    /// As what: `map-model`, `filter-request` or `filter-response`.
+    pub hook: String,
+    /// `wasm:redactor`.
+    pub id: String,
+    /// `redactor@0.1.0`.
+    pub label: String,
+    /// First digits of its digest.
+    pub digest: String,
+    /// `enforce`, or `monitor` when what it said was not carried out.
+    pub mode: String,
+    /// `passed`, `changed`, `answered`, `failed` or `refused`.
+    pub act: String,
+    /// Which kind of failure, when it failed.
+    pub why: String,
+    /// What its rules found: the rule, and how often.
+    pub rules: Vec<(String, u32)>,
 }
 
 /// One policy that can be chosen.

@@ -22,7 +22,8 @@ pub use accounts::{
     ImportOutcome, ImportResult, MAX_ACCOUNTS_PAGE, Redeemed, WindowView,
 };
 pub use decisions::{
-    AttemptView, CandidateView, DecisionSummary, DecisionView, PolicyChoice, PolicyView, RankingView,
+    AttemptView, CandidateView, DecisionSummary, DecisionView, ExtensionActView, PolicyChoice, PolicyView,
+    RankingView,
 };
 pub use imports::{
     ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, ImportRowOutcome, ImportRowView,

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Settings;
 use crate::cli::Note;
-use crate::extensions::{self, Loaded};
+use crate::extensions::{self, Loaded, PluginWatch, Plugins};
 use crate::refresher::{ChildRefresher, InProcessRefresher};
 use crate::shared_file::DiskFiles;
 use crate::workbench::ScriptBench;
@@ -79,6 +79,7 @@ pub struct Running {
     store: Store,
     note: Option<Note>,
     scripts: Arc<FolderWatch>,
+    plugins: (Arc<Plugins>, PluginWatch),
 }
 
 /// Opens the database that the settings name.
@@ -99,10 +100,17 @@ pub async fn start(
     refreshing: Refreshing,
 ) -> Result<Running, StartError> {
     let address = listener.local_addr()?;
-    let (store, Loaded { policies, folder }) =
-        tokio::try_join!(open_store(settings), load_policies(settings))?;
+    let (store, Loaded { policies, plugins, scripts }) =
+        tokio::try_join!(open_store(settings), load_extensions(settings))?;
     let assembled = assemble(settings, &store, policies, clock, refreshing)?;
     let Assembled { gateway, edge, workbench, sockets, settlements, signals } = assembled;
+    // What was decided comes first, so that nothing serves otherwise for a moment.
+    gateway.sync_extensions().await?;
+    gateway.keep_extensions_with(vec![plugins.clone()]);
+    let scripts = Arc::new(scripts.attach(&gateway)?);
+    workbench.follow(&scripts, &gateway);
+    attach_plugins(&plugins, &gateway).await?;
+    let watch = plugins.watch()?;
     choose_policy(&gateway, settings, &store).await?;
     // Before the first request: an account that is stored is an account that serves.
     gateway.sync_accounts().await?;
@@ -111,8 +119,6 @@ pub async fn start(
     gateway.sync_pin().await?;
     gateway.load_ties().await?;
     let (to_write, ledger) = settlements;
-    let scripts = Arc::new(extensions::watch(folder, &gateway)?);
-    workbench.follow(&scripts, &gateway);
     background::start(&gateway, to_write, ledger);
     let Signals { tracker, stopping, drained, deadline } = signals;
     let note = leave_note(settings, address, &gateway);
@@ -130,6 +136,7 @@ pub async fn start(
         store,
         note,
         scripts,
+        plugins: (plugins, watch),
     })
 }
 
@@ -219,11 +226,19 @@ fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> J
     tokio::spawn(task)
 }
 
-async fn load_policies(settings: &Settings) -> Result<Loaded, StartError> {
+async fn load_extensions(settings: &Settings) -> Result<Loaded, StartError> {
     let (policies_dir, plugins_dir) = (settings.policies_dir(), settings.plugins_dir());
+    let runtime = tokio::runtime::Handle::current();
     // Compiling a component keeps a core busy for a while.
-    let loading = tokio::task::spawn_blocking(move || extensions::load(&policies_dir, &plugins_dir));
+    let loading = tokio::task::spawn_blocking(move || extensions::load(&policies_dir, &plugins_dir, runtime));
     Ok(loading.await.map_err(std::io::Error::other)??)
+}
+
+/// Switches components on as it was decided before; those that are on are compiled here.
+async fn attach_plugins(plugins: &Arc<Plugins>, gateway: &Arc<Gateway>) -> Result<(), StartError> {
+    let (plugins, gateway) = (plugins.clone(), gateway.clone());
+    let attaching = tokio::task::spawn_blocking(move || plugins.attach(&gateway));
+    Ok(attaching.await.map_err(std::io::Error::other)?)
 }
 
 fn refresher(
@@ -271,6 +286,7 @@ impl Running {
             }
         }
         drop(self.scripts);
+        drop(self.plugins);
         self.drained.cancel();
         self.tracker.close();
         if tokio::time::timeout(JOBS_TIME, self.tracker.wait()).await.is_err() {

@@ -8,6 +8,7 @@ use gateway_domain::{AccountId, FailureKind, KeyScope, RequestId, SessionKey, Ti
 use gateway_scheduler::{ClosedWays, PolicyVersion, RankDecision, RankInput, Roster};
 use parking_lot::Mutex;
 
+use crate::hooks::{Hook, Mode};
 use crate::ports::Transport;
 use crate::stage::Route;
 
@@ -81,6 +82,68 @@ pub struct Attempt {
     pub ranking: usize,
 }
 
+/// What an extension did to a request; the strongest of all it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Act {
+    /// It let it through, though its rules may have found something.
+    Passed,
+    /// It changed something.
+    Changed,
+    /// It answered itself.
+    Answered,
+    /// It failed.
+    Failed,
+    /// It refused.
+    Refused,
+}
+
+impl Act {
+    /// The word used in the API.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Changed => "changed",
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How often one rule found something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleHits {
+    /// Which.
+    pub rule: String,
+    /// How often.
+    pub hits: u32,
+}
+
+/// One mapping or filter that had to do with a request.
+#[derive(Debug, Clone)]
+pub struct Acted {
+    /// As what.
+    pub hook: Hook,
+    /// `wasm:redactor`.
+    pub id: String,
+    /// `redactor@0.1.0`.
+    pub label: String,
+    /// Its digest.
+    pub digest: String,
+    /// Whether what it said was carried out.
+    pub mode: Mode,
+    /// What it did.
+    pub act: Act,
+    /// Which kind of failure, when it failed.
+    pub why: String,
+    /// What its rules found.
+    pub rules: Vec<RuleHits>,
+}
+
+/// Tags kept of one request.
+const MAX_TAGS: usize = 32;
+
 /// The record of one request.
 #[derive(Debug)]
 pub struct Decision {
@@ -110,6 +173,12 @@ pub struct DecisionState {
     pub body_bytes: usize,
     /// The body rules that changed something.
     pub edits: Vec<std::borrow::Cow<'static, str>>,
+    /// The mappings and filters that had to do with it.
+    pub extensions: Vec<Acted>,
+    /// The model that a mapping chose.
+    pub mapped_to: Option<Arc<str>>,
+    /// What filters tagged it with.
+    pub tags: Vec<(String, String)>,
     /// The rankings in their order.
     pub rankings: Vec<Arc<Ranking>>,
     /// The tries in their order.
@@ -122,6 +191,16 @@ pub struct DecisionState {
     pub usage: Option<TokenUsage>,
     /// From arrival to the end.
     pub duration: Option<Duration>,
+}
+
+impl DecisionState {
+    /// Tags it; a tag of the same name gives way.
+    pub fn tag(&mut self, name: &str, value: &str) {
+        self.tags.retain(|(known, _)| known != name);
+        if self.tags.len() < MAX_TAGS {
+            self.tags.push((name.to_owned(), value.to_owned()));
+        }
+    }
 }
 
 impl Decision {
@@ -141,6 +220,9 @@ impl Decision {
                 streaming: false,
                 body_bytes,
                 edits: Vec::new(),
+                extensions: Vec::new(),
+                mapped_to: None,
+                tags: Vec::new(),
                 rankings: Vec::new(),
                 attempts: Vec::new(),
                 outcome: Outcome::Running,

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::decisions::DecisionLog;
 use crate::destinations::Destinations;
 use crate::egress::EgressWatch;
+use crate::extensions::{Chains, Extensions};
 use crate::keeper::TokenKeeper;
 use crate::operator_keys::Operators;
 use crate::ports::{
@@ -111,6 +112,8 @@ pub(crate) struct Live {
     pub(crate) accounts: Arc<HashMap<AccountId, Account>>,
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) proxies: Arc<[EgressProxy]>,
+    /// Who is asked on the way; nobody when nothing is attached.
+    pub(crate) chains: Option<Arc<Chains>>,
 }
 
 /// The policies that can be chosen; they come and go while requests run.
@@ -207,6 +210,7 @@ pub struct Gateway {
     pub(crate) drained: CancellationToken,
     pub(crate) deadline: CancellationToken,
     pub(crate) builtin: Arc<dyn RankingPolicy>,
+    pub(crate) extensions: Extensions,
     policies: PolicySet,
     live: ArcSwap<Live>,
     changed: watch::Sender<u64>,
@@ -229,6 +233,7 @@ impl Gateway {
             accounts: Arc::default(),
             destinations: Arc::default(),
             proxies: Arc::default(),
+            chains: None,
         };
         let started_at = parts.clock.now();
         let gateway = Arc::new(Self {
@@ -270,6 +275,7 @@ impl Gateway {
             drained: parts.drained,
             deadline: parts.deadline,
             builtin,
+            extensions: Extensions::default(),
             policies,
             live: ArcSwap::from_pointee(live),
             changed: watch::channel(0).0,
@@ -318,6 +324,16 @@ impl Gateway {
     #[must_use]
     pub fn egress_proxies(&self) -> Arc<[EgressProxy]> {
         self.live.load().proxies.clone()
+    }
+
+    /// Who is asked on a request's way; `None` when nothing is attached.
+    pub(crate) fn chains(&self) -> Option<Arc<Chains>> {
+        self.live.load().chains.clone()
+    }
+
+    /// Whether anybody watches what is used.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.live.load().chains.as_ref().is_some_and(|chains| !chains.observers.is_empty())
     }
 
     /// What this process calls itself towards other gateways, so that loops end.

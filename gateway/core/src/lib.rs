@@ -10,6 +10,7 @@ pub mod co_owned;
 pub mod decisions;
 pub mod destinations;
 pub mod egress;
+pub mod extensions;
 mod gateway;
 pub mod hooks;
 pub mod import;

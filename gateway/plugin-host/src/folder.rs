@@ -142,6 +142,12 @@ impl PluginFolder {
         Self { host, folder: folder.into(), live: ArcSwap::default(), shelf: Mutex::default() }
     }
 
+    /// What admits them, for those that lie elsewhere.
+    #[must_use]
+    pub fn host(&self) -> &PluginHost {
+        &self.host
+    }
+
     /// What serves: one snapshot.
     #[must_use]
     pub fn set(&self) -> Arc<PluginSet> {

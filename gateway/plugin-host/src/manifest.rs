@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gateway_core::hooks::{Failing, Mode};
+pub use gateway_core::hooks::{Attachment, Hook};
+use gateway_core::hooks::{DEFAULT_ORDER, Failing, Mode};
 use serde::Deserialize;
 
 use crate::grants::{Capability, KvQuota};
@@ -13,51 +14,6 @@ use crate::limits::{Limits, SLOT_BYTES};
 /// The largest manifest taken, in bytes.
 pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 const MAX_DEADLINE: Duration = Duration::from_secs(10);
-
-/// What a component can be called for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hook {
-    /// Rank accounts.
-    Schedule,
-    /// Resolve models.
-    MapModel,
-    /// Judge prompts.
-    FilterRequest,
-    /// Judge response streams.
-    FilterResponse,
-    /// Watch what is used.
-    ObserveUsage,
-}
-
-impl Hook {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Schedule, Self::MapModel, Self::FilterRequest, Self::FilterResponse, Self::ObserveUsage];
-
-    /// The word used in manifests and the API.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::MapModel => "map-model",
-            Self::FilterRequest => "filter-request",
-            Self::FilterResponse => "filter-response",
-            Self::ObserveUsage => "observe-usage",
-        }
-    }
-
-    /// What becomes of a request when the plugin fails and nobody said otherwise.
-    #[must_use]
-    pub const fn failing(self) -> Failing {
-        match self {
-            Self::Schedule => Failing::Fallback,
-            Self::MapModel | Self::ObserveUsage => Failing::Open,
-            // A filter that fails open filters nothing.
-            Self::FilterRequest | Self::FilterResponse => Failing::Closed,
-        }
-    }
-}
 
 /// Whether instances serve many calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -76,44 +32,6 @@ impl Isolation {
         match self {
             Self::Pooled => "pooled",
             Self::Fresh => "fresh",
-        }
-    }
-}
-
-/// Where a hook is attached. An empty list leaves nobody out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attachment {
-    /// Which hook.
-    pub hook: Hook,
-    /// Lower ones run first.
-    pub order: i32,
-    /// Whether its answers are carried out.
-    pub mode: Mode,
-    /// What becomes of a request when it fails.
-    pub failing: Failing,
-    /// Only these routes.
-    pub routes: Vec<String>,
-    /// Only requests of client keys in these groups.
-    pub groups: Vec<String>,
-    /// Only requests of these client keys.
-    pub clients: Vec<String>,
-    /// Only these asked models.
-    pub models: Vec<String>,
-}
-
-impl Attachment {
-    /// Everywhere, enforced, with the hook's own failure policy.
-    #[must_use]
-    pub const fn of(hook: Hook) -> Self {
-        Self {
-            hook,
-            order: DEFAULT_ORDER,
-            mode: Mode::Enforce,
-            failing: hook.failing(),
-            routes: Vec::new(),
-            groups: Vec::new(),
-            clients: Vec::new(),
-            models: Vec::new(),
         }
     }
 }
@@ -164,8 +82,8 @@ struct Raw {
     digest: Option<String>,
     hooks: BTreeSet<Hook>,
     order: Option<i32>,
-    mode: Option<RawMode>,
-    on_failure: Option<RawFailing>,
+    mode: Option<Mode>,
+    on_failure: Option<Failing>,
     #[serde(default)]
     attach: Vec<RawAttachment>,
     isolation: Option<Isolation>,
@@ -181,28 +99,13 @@ struct Raw {
     config: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum RawMode {
-    Enforce,
-    Monitor,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum RawFailing {
-    Open,
-    Closed,
-    Fallback,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawAttachment {
     hook: Hook,
     order: Option<i32>,
-    mode: Option<RawMode>,
-    on_failure: Option<RawFailing>,
+    mode: Option<Mode>,
+    on_failure: Option<Failing>,
     #[serde(default)]
     routes: Vec<String>,
     #[serde(default)]
@@ -220,9 +123,6 @@ struct RawLimits {
     memory_mib: Option<usize>,
     instances: Option<usize>,
 }
-
-/// In the middle, so that there is room on both sides.
-const DEFAULT_ORDER: i32 = 100;
 
 impl Manifest {
     /// Reads a manifest.
@@ -288,16 +188,8 @@ fn attachments(raw: &Raw) -> Result<Vec<Attachment>, ManifestError> {
     let one = |hook: Hook, special: Option<&RawAttachment>| Attachment {
         hook,
         order: special.and_then(|one| one.order).or(raw.order).unwrap_or(DEFAULT_ORDER),
-        mode: match special.and_then(|one| one.mode).or(raw.mode) {
-            Some(RawMode::Monitor) => Mode::Monitor,
-            Some(RawMode::Enforce) | None => Mode::Enforce,
-        },
-        failing: match special.and_then(|one| one.on_failure).or(raw.on_failure) {
-            Some(RawFailing::Open) => Failing::Open,
-            Some(RawFailing::Closed) => Failing::Closed,
-            Some(RawFailing::Fallback) => Failing::Fallback,
-            None => hook.failing(),
-        },
+        mode: special.and_then(|one| one.mode).or(raw.mode).unwrap_or(Mode::Enforce),
+        failing: special.and_then(|one| one.on_failure).or(raw.on_failure).unwrap_or_else(|| hook.failing()),
         routes: special.map(|one| one.routes.clone()).unwrap_or_default(),
         groups: special.map(|one| one.groups.clone()).unwrap_or_default(),
         clients: special.map(|one| one.clients.clone()).unwrap_or_default(),

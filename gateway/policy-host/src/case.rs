@@ -1,11 +1,13 @@
 //! Questions written by people: the files in `policies/cases/` and the maps that a script's own tests hand to `ask`.
 //! One shape for both, read strictly: what is misspelt is named. Not for serving.
 
+mod hooked;
 mod question;
 
 use gateway_scheduler::{Action, RankDecision};
 use rhai::{Dynamic, Engine, Map};
 
+pub(crate) use hooked::{HookCase, made_up, made_up_parts};
 pub(crate) use question::Question;
 
 /// A case file: a question and what must come out.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gateway_scheduler::corpus::Corpus;
 use gateway_scheduler::{Action, RankInput, RankingPolicy as _, Roster};
 
-use crate::case::Case;
+use crate::case::{Case, HookCase};
 use crate::compile::{MAX_SOURCE_BYTES, SETUP_TIME};
 use crate::error::{ScriptError, ScriptErrorKind};
 use crate::policy::{RhaiHost, RhaiPolicy};
@@ -110,7 +110,9 @@ fn check_into(mut report: Report, source: &str, folder: Option<&Path>) -> Report
     if report.step("trial", policy.try_out()).is_none() {
         return report;
     }
-    report.step("corpus", keeps_the_rules(&policy));
+    if policy.ranks() {
+        report.step("corpus", keeps_the_rules(&policy));
+    }
     run_tests(&mut report, source, folder);
     match folder {
         Some(folder) => run_cases(&mut report, &policy, &folder.join("cases").join(&name)),
@@ -176,7 +178,14 @@ fn run_cases(report: &mut Report, policy: &RhaiPolicy, folder: &Path) {
 
 fn run_case(name: &str, policy: &RhaiPolicy, file: &Path) -> Result<(), ScriptError> {
     let error = |kind, text: String| ScriptError::new(name, kind, text);
-    let case = Case::parse(&read(name, file)?).map_err(|text| error(ScriptErrorKind::File, text))?;
+    let text = read(name, file)?;
+    if !policy.ranks() {
+        return HookCase::parse(&text)
+            .map_err(|text| error(ScriptErrorKind::File, text))?
+            .judge(policy)
+            .map_err(|text| error(ScriptErrorKind::Unmet, text));
+    }
+    let case = Case::parse(&text).map_err(|text| error(ScriptErrorKind::File, text))?;
     let decision = policy
         .ask(SETUP_TIME, &case.question.roster, &case.question.input)
         .map_err(|failure| failure.into_mistake(name))?;

@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod folder;
 mod format;
+mod hooked;
 mod measure;
 mod modules;
 mod policy;

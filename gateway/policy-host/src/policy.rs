@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_core::hooks::{Attachment, Hook};
 use gateway_scheduler::corpus::Corpus;
 use gateway_scheduler::{
     PolicyError, PolicyLanguage, PolicyVersion, RankDecision, RankInput, RankingPolicy, Roster,
@@ -14,7 +15,8 @@ use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Scope};
 use crate::compile::{Compiler, SETUP_TIME, TEST_PREFIX, check_function};
 use crate::deadline::Running;
 use crate::error::{ScriptError, ScriptErrorKind, policy_error};
-use crate::vocabulary::{Candidates, Request, Snapshot, Verdict};
+use crate::hooked::Wishes;
+use crate::vocabulary::{Candidates, Counters, Request, Snapshot, Verdict};
 
 /// Time for one answer unless the host was told otherwise.
 const DEADLINE: Duration = Duration::from_millis(5);
@@ -66,7 +68,10 @@ impl RhaiHost {
     /// Without the trial.
     pub(crate) fn compile(&self, name: &str, source: &str) -> Result<RhaiPolicy, ScriptError> {
         let compiled = self.compiler.compile(name, source)?;
-        check_function(name, &compiled.ast, RANK, "fn rank(request) { .. }")?;
+        let wishes = Wishes::read(name, &compiled.ast)?;
+        if wishes.hooks.is_empty() {
+            check_function(name, &compiled.ast, RANK, "fn rank(request) { .. }")?;
+        }
         let mut ast = compiled.ast;
         ast.retain_functions(|_, _, function, _| !function.starts_with(TEST_PREFIX));
         Ok(RhaiPolicy {
@@ -79,6 +84,8 @@ impl RhaiHost {
             ast,
             modules: compiled.modules.into_keys().collect(),
             deadline: self.deadline,
+            wishes,
+            counters: Counters::default(),
         })
     }
 }
@@ -92,10 +99,12 @@ impl fmt::Debug for RhaiHost {
 /// A compiled script that ranks candidates.
 pub struct RhaiPolicy {
     version: PolicyVersion,
-    engine: Arc<Engine>,
-    ast: AST,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) ast: AST,
     modules: Vec<String>,
     deadline: Duration,
+    pub(crate) wishes: Wishes,
+    pub(crate) counters: Counters,
 }
 
 /// Why there is no verdict.
@@ -119,6 +128,24 @@ impl RhaiPolicy {
     #[must_use]
     pub fn modules(&self) -> &[String] {
         &self.modules
+    }
+
+    /// Whether it ranks accounts.
+    #[must_use]
+    pub fn ranks(&self) -> bool {
+        self.has(Hook::Schedule)
+    }
+
+    /// Whether it wants to be called for this hook.
+    #[must_use]
+    pub fn has(&self, hook: Hook) -> bool {
+        self.wishes.hooks.contains(&hook)
+    }
+
+    /// Where it asks to be attached.
+    #[must_use]
+    pub fn attachments(&self) -> Vec<Attachment> {
+        self.wishes.attachments.clone()
     }
 
     #[cfg(test)]
@@ -146,7 +173,11 @@ impl RhaiPolicy {
 
     /// Most mistakes of a script show only when it runs.
     pub(crate) fn try_out(&self) -> Result<(), ScriptError> {
+        self.try_hooks()?;
         let name = &self.version.name;
+        if !self.ranks() {
+            return Ok(());
+        }
         let mut corpus = Corpus::new(1)
             .map_err(|error| ScriptError::new(name, ScriptErrorKind::Runtime, error.to_string()))?;
         for candidates in [5, 5, 1, 0] {

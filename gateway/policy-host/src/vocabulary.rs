@@ -6,19 +6,23 @@
 //! nothing else, because no limit interrupts them.
 
 mod arithmetic;
+mod asking;
 pub(crate) mod book;
 mod candidates;
 mod column;
 mod numbers;
 mod order;
 mod profile;
+mod prompt;
 mod request;
 mod scalars;
 mod verdict;
 
 use book::Book;
 
+pub(crate) use asking::{Asked, Counters, Mapped, UsageSeen};
 pub(crate) use candidates::Candidates;
+pub(crate) use prompt::{Answered, EventSeen, EventStep, PromptSeen};
 pub(crate) use request::{Request, Snapshot};
 pub(crate) use verdict::Verdict;
 
@@ -33,6 +37,8 @@ pub(crate) fn register(book: &mut Book) {
     arithmetic::register(book);
     scalars::register(book);
     verdict::register(book);
+    asking::register(book);
+    prompt::register(book);
 }
 
 /// An error that the script's author reads.

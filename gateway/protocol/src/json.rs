@@ -73,6 +73,14 @@ impl<'a> Members<'a> {
         self.0.iter().find(|member| member.name == name).map(|member| &*member.value)
     }
 
+    /// The same for as long as the text lives; `None` for a value that was set.
+    pub(crate) fn borrowed(&self, name: &str) -> Option<&'a str> {
+        match self.0.iter().find(|member| member.name == name)?.value {
+            Cow::Borrowed(value) => Some(value),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// All of them, in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|member| (&*member.name, &*member.value))

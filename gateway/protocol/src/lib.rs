@@ -14,6 +14,7 @@ pub mod models;
 mod openai;
 pub mod responses;
 pub mod sse;
+pub mod texts;
 pub mod translate;
 pub mod turn;
 mod wire;

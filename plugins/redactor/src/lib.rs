@@ -32,8 +32,11 @@ impl Filter for Redactor {
         config_defaults: settings::DEFAULTS,
         ..About::PLAIN
     };
-    const STREAMS: StreamInterest =
-        StreamInterest::TEXT.union(StreamInterest::REASONING).union(StreamInterest::TOOL_CALLS);
+    // The ends of blocks are events of their own: what is held of a block goes out before its end.
+    const STREAMS: StreamInterest = StreamInterest::TEXT
+        .union(StreamInterest::REASONING)
+        .union(StreamInterest::TOOL_CALLS)
+        .union(StreamInterest::RAW);
 
     fn configure(&mut self, config_json: &str) -> Result<(), PluginError> {
         self.0 = Settings::parse(config_json)?;

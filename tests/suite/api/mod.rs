@@ -17,6 +17,7 @@ mod control;
 mod dialects;
 mod egress;
 mod error_bodies;
+mod extensions;
 mod fault_matrix;
 mod fidelity;
 mod hang_up;

@@ -7,6 +7,7 @@ mod co_owned;
 mod guardian;
 mod maintain;
 mod models;
+mod observers;
 mod probes;
 mod proxies;
 mod prune;
@@ -38,6 +39,7 @@ pub fn start(gateway: &Arc<Gateway>, to_write: mpsc::Receiver<SettlementRecord>,
     let tracker = &gateway.tracker;
     let drained = gateway.drained.clone();
     tracker.spawn(settlements::write(to_write, ledger.clone(), drained, settlements::PACE));
+    tracker.spawn(observers::run(gateway.clone()));
     tracker.spawn(maintain::run(gateway.clone()));
     tracker.spawn(renewal::run(gateway.clone()));
     tracker.spawn(guardian::run(gateway.clone()));

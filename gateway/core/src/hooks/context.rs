@@ -2,6 +2,7 @@
 
 use gateway_domain::{Dialect, Timestamp};
 use gateway_scheduler::RequestInfo;
+use serde::{Deserialize, Serialize};
 
 /// The facts about one request. No prompt text, no credentials.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +24,8 @@ pub struct RequestContext {
 }
 
 /// What becomes of a request when its extension fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Failing {
     /// It goes on as if the extension were not there.
     Open,

@@ -79,6 +79,15 @@ impl<E> HoldQueue<E> {
         if self.bytes > self.limits.bytes { Overflow::TooMuch } else { Overflow::Within }
     }
 
+    /// The oldest that the filter holds.
+    #[must_use]
+    pub fn first_held(&self) -> Option<&E> {
+        self.entries.iter().find_map(|entry| match entry {
+            Released::Held(event) => Some(event),
+            Released::Behind(_) => None,
+        })
+    }
+
     /// Until when the oldest may be held.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {

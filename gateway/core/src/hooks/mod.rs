@@ -5,6 +5,7 @@
 //! into the pipeline. These are the Rust twins of `wit/models.wit`, `wit/filters.wit` and `wit/observers.wit`; clock
 //! and seed are inputs, so that the same question gets the same answer.
 
+mod attachment;
 mod check;
 mod context;
 mod hold;
@@ -14,6 +15,7 @@ mod prompt;
 mod response;
 mod stream;
 
+pub use attachment::{Attachment, DEFAULT_ORDER, Hook};
 pub use check::{
     MAX_CARRY_BYTES, MAX_EDIT_BYTES, MAX_EDITS, MAX_HITS, MAX_TARGETS, check_batch, check_outcome,
     check_resolution,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gateway_domain::Timestamp;
 use gateway_scheduler::Rejection;
+use serde::{Deserialize, Serialize};
 
 use super::hold::{HoldQueue, Limits, Overflow, Released};
 use super::{
@@ -20,15 +21,31 @@ pub trait Viewed {
     fn view(&self) -> StreamEvent<'_>;
     /// What holding it costs.
     fn bytes(&self) -> usize;
+    /// Whether it says nothing to any filter, such as what only keeps a connection busy.
+    fn is_noise(&self) -> bool {
+        false
+    }
 }
 
 /// Whether a filter's steps are carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// They are.
     Enforce,
     /// Only its hits count; the stream goes through unchanged.
     Monitor,
+}
+
+impl Mode {
+    /// The word used in manifests and the API.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Monitor => "monitor",
+        }
+    }
 }
 
 /// Whether more events may come.
@@ -61,6 +78,13 @@ impl<E: Viewed> Viewed for Outgoing<E> {
         match self {
             Self::Original(event) => event.bytes(),
             Self::Emission(emission) => emission.bytes(),
+        }
+    }
+
+    fn is_noise(&self) -> bool {
+        match self {
+            Self::Original(event) => event.is_noise(),
+            Self::Emission(_) => false,
         }
     }
 }
@@ -160,8 +184,9 @@ impl<E: Viewed> FilteredStream<E> {
         }
         let interest = self.filter.interest();
         let answer = {
+            let shown = events.iter().filter(|event| !event.is_noise());
             let wanted: Vec<StreamEvent<'_>> =
-                events.iter().map(Viewed::view).filter(|event| interest.covers(event)).collect();
+                shown.map(Viewed::view).filter(|event| interest.covers(event)).collect();
             if wanted.is_empty() && at_end == AtEnd::No {
                 None
             } else {
@@ -207,7 +232,7 @@ impl<E: Viewed> FilteredStream<E> {
         let mut steps = steps.into_iter();
         let mut events = events.into_iter();
         while let Some(event) = events.next() {
-            if !interest.covers(&event.view()) {
+            if event.is_noise() || !interest.covers(&event.view()) {
                 self.pass_by(event, flow);
             } else if let Some(step) = steps.next() {
                 self.take_step(step, event, now, flow);
@@ -230,12 +255,12 @@ impl<E: Viewed> FilteredStream<E> {
             Step::Discard => {}
             Step::Hold => self.hold(Outgoing::Original(event), now, flow),
             Step::ReplaceAndHold { send, hold } => {
-                self.replace_held(send, flow);
+                self.replace_held(send, &event, flow);
                 self.hold(Outgoing::Emission(hold), now, flow);
             }
-            Step::Replace(emissions) => self.replace_held(emissions, flow),
+            Step::Replace(emissions) => self.replace_held(emissions, &event, flow),
             Step::InsteadOfHeld(emissions) => {
-                self.replace_held(emissions, flow);
+                self.replace_held(emissions, &event, flow);
                 flow.send.push(Outgoing::Original(event));
             }
             Step::Finish(reason) => self.end(Ending::Finish(reason), flow),
@@ -272,10 +297,16 @@ impl<E: Viewed> FilteredStream<E> {
         }));
     }
 
-    /// Emissions take the place of what is held; what only waited behind it follows.
-    fn replace_held(&mut self, emissions: Vec<Emission>, flow: &mut Flow<E>) {
-        flow.send.extend(emissions.into_iter().map(Outgoing::Emission));
+    /// Emissions take the place of what is held; what only waited behind it follows. When that is of another text than
+    /// the event at hand, what belongs to the event comes last: between the two a block ended and another began.
+    fn replace_held(&mut self, emissions: Vec<Emission>, event: &E, flow: &mut Flow<E>) {
+        let here = channel(&event.view());
+        let is_held = self.queue.first_held().is_none_or(|held| channel(&held.view()) == here);
+        let (last, first): (Vec<_>, Vec<_>) =
+            emissions.into_iter().partition(|emission| !is_held && channel(&emission.view()) == here);
+        flow.send.extend(first.into_iter().map(Outgoing::Emission));
         self.send_only_what_waited(flow);
+        flow.send.extend(last.into_iter().map(Outgoing::Emission));
     }
 
     fn send_only_what_waited(&mut self, flow: &mut Flow<E>) {
@@ -308,6 +339,16 @@ impl<E: Viewed> FilteredStream<E> {
             self.end(Ending::Abort(rejection), flow);
         }
         flow.failure = Some(failure);
+    }
+}
+
+/// Which of the texts that stream beside each other.
+const fn channel(event: &StreamEvent<'_>) -> Option<(u8, u32, u32)> {
+    match event {
+        StreamEvent::Text(delta) => Some((0, delta.choice, 0)),
+        StreamEvent::Reasoning(delta) => Some((1, delta.choice, 0)),
+        StreamEvent::ToolCall(delta) => Some((2, delta.choice, delta.call)),
+        StreamEvent::Start | StreamEvent::Usage(_) | StreamEvent::Stop(_) | StreamEvent::Raw(_) => None,
     }
 }
 

@@ -57,6 +57,19 @@ pub struct Decoded {
     pub(crate) hops: Hops,
     /// What ties it to an account besides its session.
     pub(crate) ties: Vec<TieKey>,
+    /// What a mapping wants of the account.
+    pub(crate) wanted: Wanted,
+    /// What a mapping wants the model to be called in the answer.
+    pub(crate) reported: Option<String>,
+}
+
+/// What a mapping wants of the account; nothing unless one said so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// Only accounts of this kind.
+    pub(crate) provider: Option<String>,
+    /// Only accounts of this group.
+    pub(crate) group: Option<String>,
 }
 
 /// What a body says, read as far as its dialect's own upstreams need it.
@@ -119,18 +132,11 @@ pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Deco
     let kind = if is_codex(&headers) { CallerKind::Codex } else { CallerKind::Foreign };
     let body_bytes = body.len();
     let form = call::content_type(&headers).map(str::to_owned);
-    let reading = move |body: &Bytes| match route {
+    let reading = aside(&body, move |body| match route {
         Route::Call(call) => read_call(call, form.as_deref(), backend, body),
         _ => read(route.dialect(), body, kind),
-    };
-    let Read { model, stream, session, asked } = if body_bytes <= INLINE_DECODE_BYTES {
-        reading(&body)?
-    } else {
-        let body = body.clone();
-        tokio::task::spawn_blocking(move || reading(&body))
-            .await
-            .map_err(|_| Failure::gateway(FailureKind::Internal, "reading the body failed"))??
-    };
+    });
+    let Read { model, stream, session, asked } = reading.await?;
     let session = session.or_else(|| session_from(&headers));
     let ties = ties(&caller, &asked, &headers, &body);
     let wants_stream = route == Route::CodexResponses || stream;
@@ -149,7 +155,50 @@ pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Deco
         asked,
         hops,
         ties,
+        wanted: Wanted::default(),
+        reported: None,
     })
+}
+
+impl Decoded {
+    /// The same request with another body, which a mapping or a filter made of its own. Who asks, in which
+    /// conversation, and in which form the answer is to come stays as it was.
+    pub(crate) async fn reread(&self, body: Bytes) -> Result<Self, Failure> {
+        let (dialect, kind) = (self.route.dialect(), self.kind);
+        let Read { model, asked, .. } = aside(&body, move |body| read(dialect, body, kind)).await?;
+        Ok(Self {
+            id: self.id.clone(),
+            caller: self.caller.clone(),
+            route: self.route,
+            transport: self.transport,
+            headers: self.headers.clone(),
+            kind: self.kind,
+            model,
+            session: self.session.clone(),
+            wants_stream: self.wants_stream,
+            body_bytes: body.len(),
+            body,
+            asked,
+            hops: self.hops.clone(),
+            ties: self.ties.clone(),
+            wanted: self.wanted.clone(),
+            reported: self.reported.clone(),
+        })
+    }
+}
+
+/// A large body is read on a thread of its own.
+async fn aside(
+    body: &Bytes,
+    reading: impl FnOnce(&Bytes) -> Result<Read, Failure> + Send + 'static,
+) -> Result<Read, Failure> {
+    if body.len() <= INLINE_DECODE_BYTES {
+        return reading(body);
+    }
+    let body = body.clone();
+    tokio::task::spawn_blocking(move || reading(&body))
+        .await
+        .map_err(|_| Failure::gateway(FailureKind::Internal, "reading the body failed"))?
 }
 
 fn read(dialect: Dialect, body: &Bytes, caller: CallerKind) -> Result<Read, Failure> {

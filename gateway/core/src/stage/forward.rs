@@ -21,6 +21,7 @@ use super::call_outgoing::CallReading;
 use super::call_reader::CallReader;
 use super::decode::{Asked, Decoded};
 use super::event_reader::{EventReader, OwnEvents};
+use super::filtering::Filtering;
 use super::first_look::{FirstLook, Opening, first_look, whole};
 use super::outgoing::{Outgoing, Reading, outgoing};
 use super::reader::Reader;
@@ -46,6 +47,8 @@ pub(crate) struct Forwarded {
     pub(crate) form: AnswerForm,
     /// What the client hears while the stream is silent.
     pub(crate) keep_alive: Bytes,
+    /// What happens to it on its way to the client.
+    pub(crate) filtering: Option<Box<Filtering>>,
 }
 
 /// In which form an answer comes, and goes on.
@@ -80,14 +83,14 @@ fn answer_form(decoded: &Decoded, reading: Reading, response: &UpstreamResponse)
 /// Schedules and sends until an account answers.
 pub(crate) async fn forward(
     gateway: &Arc<Gateway>,
-    decoded: Decoded,
+    decoded: &Decoded,
     settlement: &mut Settlement,
 ) -> Result<Forwarded, Failure> {
     let mut tried: Vec<AccountRef> = Vec::new();
     let mut last: Option<Failure> = None;
     let give_up = Instant::now() + gateway.burst_wait;
     loop {
-        let scheduled = match schedule(gateway, &decoded, &tried, settlement).await {
+        let scheduled = match schedule(gateway, decoded, &tried, settlement).await {
             Ok(scheduled) => scheduled,
             // What an account said is worth more than that nobody else is left. When both say the same, the pool
             // knows better than the last account when the first one is back.
@@ -103,13 +106,13 @@ pub(crate) async fn forward(
             }
         };
         tried.push(scheduled.lease.account());
-        match attempt(gateway, &decoded, scheduled, settlement).await {
+        match attempt(gateway, decoded, scheduled, settlement).await {
             Ok(forwarded) => return Ok(forwarded),
             Err(failure) => {
                 settlement.attempt_failed(&failure);
                 let may_move = failure.retry != Retry::Never
                     && tried.len() < MAX_ACCOUNTS_TRIED
-                    && (failure.dispatch != Dispatch::Ambiguous || leaves_nothing_behind(&decoded));
+                    && (failure.dispatch != Dispatch::Ambiguous || leaves_nothing_behind(decoded));
                 if !may_move {
                     return Err(failure);
                 }
@@ -284,6 +287,7 @@ async fn send(
             opening: *opening,
             form,
             keep_alive: keep_alive(decoded.route.dialect(), decoded.kind),
+            filtering: None,
         }),
         FirstLook::Failed(failure) => Err(failure),
     }
@@ -302,9 +306,9 @@ fn own_events(gateway: &Gateway, decoded: &Decoded) -> OwnEvents {
 }
 
 /// What an answer's writer must know of the request.
-fn answer_context(gateway: &Gateway, decoded: &Decoded) -> AnswerContext {
+pub(crate) fn answer_context(gateway: &Gateway, decoded: &Decoded) -> AnswerContext {
     AnswerContext {
-        model: decoded.model.as_str().to_owned(),
+        model: decoded.reported.clone().unwrap_or_else(|| decoded.model.as_str().to_owned()),
         fallback_id: decoded.id.as_str().to_owned(),
         now: u64::try_from(gateway.now().as_secs()).unwrap_or(0),
         include_usage: match &decoded.asked {

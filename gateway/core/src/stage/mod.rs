@@ -1,14 +1,19 @@
 //! The stages and the types that pass between them.
 
+pub(crate) mod acting;
 mod authenticate;
 mod call;
 pub(crate) mod call_outgoing;
 pub(crate) mod call_reader;
 mod decode;
 pub(crate) mod event_reader;
+pub(crate) mod extend;
+pub(crate) mod filtering;
 pub(crate) mod first_look;
 pub(crate) mod forward;
 pub(crate) mod outgoing;
+pub(crate) mod own_answer;
+pub(crate) mod prompting;
 pub(crate) mod reader;
 pub(crate) mod relay;
 pub(crate) mod schedule;

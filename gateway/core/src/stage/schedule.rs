@@ -10,11 +10,12 @@ use gateway_domain::{AccountId, AccountKind, Failure, FailureKind, ModelName, Ti
 use gateway_protocol::models::Catalogue;
 use gateway_protocol::responses::CallerKind;
 use gateway_scheduler::{
-    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, Rejection,
-    Roster, Surface, Verdict, Way,
+    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, Roster, Surface,
+    Verdict, Way,
 };
 use tokio::time::Instant;
 
+use super::acting;
 use super::call;
 use super::decode::Decoded;
 use super::settle::Settlement;
@@ -126,7 +127,7 @@ async fn place(
                 }
                 tokio::time::sleep(wait).await;
             }
-            Action::Refuse(rejection) => return Err(refused(rejection)),
+            Action::Refuse(rejection) => return Err(acting::refused(rejection)),
             Action::Delegate => {
                 let now = gateway.now();
                 if gateway.with_pool(|pool| pool.why_nobody(&asked, now)) != Nobody::Busy {
@@ -216,8 +217,17 @@ fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Aske
         wanted.needs.groups.clone_from(&scope.groups);
         wanted.needs.accounts.clone_from(&scope.accounts);
     }
-    wanted.needs.providers = providers(&gateway.catalogue(), decoded);
+    wanted.needs.providers = match &decoded.wanted.provider {
+        Some(provider) => BTreeSet::from([provider.clone()]),
+        None => providers(&gateway.catalogue(), decoded),
+    };
     wanted.needs.any_model = call::of(decoded).is_some_and(|call| !call.asks_for_a_model());
+    // A mapping narrows what a key may use, and never widens it.
+    if let Some(group) = &decoded.wanted.group
+        && (!wanted.needs.is_scoped() || wanted.needs.groups.contains(group))
+    {
+        wanted.needs.groups = BTreeSet::from([group.clone()]);
+    }
     let now = gateway.now();
     let mut pool = gateway.pool.lock();
     let asked = pool.ask(wanted, now);
@@ -319,16 +329,6 @@ fn lost(tie: HardTie, why: Loss) -> Failure {
         code: Some("previous_response_not_found".to_owned()),
         param,
     })
-}
-
-fn refused(rejection: &Rejection) -> Failure {
-    Failure::extension(FailureKind::ExtensionRefused, rejection.message.clone())
-        .after(rejection.retry_after_ms.map(|ms| Duration::from_millis(u64::from(ms))))
-        .answered(gateway_domain::Answer {
-            status: rejection.http_status,
-            code: Some(rejection.code.clone()),
-            param: None,
-        })
 }
 
 /// Why nobody can serve a request now, in the words that its caller can act on.

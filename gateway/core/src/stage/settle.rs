@@ -16,6 +16,7 @@ use super::schedule::{LeaseGuard, Scheduled};
 use super::{Received, Route};
 use crate::Gateway;
 use crate::decisions::{Attempt, Decision, Outcome, Ranking};
+use crate::hooks::{UsageOutcome, UsageRecord};
 use crate::ports::{Ended, SettlementRecord, Transport};
 
 /// The accounting of one running request.
@@ -65,6 +66,16 @@ impl Settlement {
 
     pub(crate) fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
+    }
+
+    /// The record of it.
+    pub(crate) const fn decision(&self) -> &Arc<Decision> {
+        &self.decision
+    }
+
+    /// Notes which model a mapping chose.
+    pub(crate) fn aimed(&self, model: &str) {
+        self.decision.update(|state| state.mapped_to = Some(Arc::from(model)));
     }
 
     /// Notes what was asked.
@@ -238,7 +249,12 @@ impl Settlement {
                 attempts: u32::try_from(state.attempts.len()).unwrap_or(u32::MAX),
             }
         });
+        // What an extension refused was never ranked, and is worth a look all the same.
+        if self.decision.update(|state| state.rankings.is_empty() && !state.extensions.is_empty()) {
+            self.gateway.decisions.keep(self.decision.clone(), 0);
+        }
         log(&record, failure);
+        self.observe(&record, outcome);
         let failed = failure.is_some_and(|failure| failure.kind != FailureKind::ClientGone);
         let second = self.gateway.now().as_secs();
         self.gateway.traffic.lock().ended(second, failed, usage, self.first_event.map(millis));
@@ -256,6 +272,34 @@ impl Settlement {
             self.gateway.observer.settlement_dropped();
         }
         self.gateway.touch();
+    }
+
+    /// Tells the observers, if there are any.
+    fn observe(&self, record: &SettlementRecord, outcome: Outcome) {
+        if !self.gateway.is_observed() {
+            return;
+        }
+        let account = self.decision.update(|state| state.attempts.last().map(|one| one.account_name.clone()));
+        let kind = record.account.as_ref().and_then(|id| self.gateway.destination(id)).map(|to| to.kind);
+        let ended = self.gateway.now();
+        self.gateway.extensions.usage.observe(UsageRecord {
+            request_id: record.request.clone(),
+            client: record.client.clone(),
+            account: account.map(|name| name.to_string()).unwrap_or_default(),
+            provider: kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+            model: record.model.clone(),
+            outcome: match outcome {
+                Outcome::Completed => UsageOutcome::Completed,
+                Outcome::Failed(FailureKind::ClientGone) => UsageOutcome::Cancelled,
+                Outcome::Failed(_) | Outcome::Running => UsageOutcome::Failed,
+            },
+            failure: if outcome == Outcome::Completed { String::new() } else { record.outcome.clone() },
+            http_status: record.status,
+            usage: record.usage.unwrap_or_default(),
+            ttft_ms: record.first_event_ms,
+            duration_ms: record.duration_ms,
+            finished_at: ended,
+        });
     }
 
     /// The handle of the account of the running try.

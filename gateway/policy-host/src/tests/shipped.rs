@@ -21,7 +21,7 @@ fn all() -> Vec<RhaiPolicy> {
     let mut names: Vec<String> =
         scripts.map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
-    names.iter().map(|name| shipped(name)).collect()
+    names.iter().map(|name| shipped(name)).filter(RhaiPolicy::ranks).collect()
 }
 
 fn bits(decision: &RankDecision) -> Vec<u64> {

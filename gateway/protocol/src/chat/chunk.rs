@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::turn::{AnswerContext, Started, StopReason, Usage};
 
 #[derive(Deserialize)]
-pub(super) struct WireUsage {
+pub(crate) struct WireUsage {
     #[serde(default)]
     prompt_tokens: u64,
     #[serde(default)]

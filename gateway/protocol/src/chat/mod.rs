@@ -10,6 +10,8 @@ mod encode_request;
 mod encode_stream;
 mod tool;
 
+pub(crate) use chunk::WireUsage;
+
 use crate::openai;
 use crate::turn::{
     AnswerContext, Codec, Decoded, Dropped, ErrorReport, EventDecoder, EventEncoder, TurnAnswer, TurnError,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use gateway_api::{
     AccountDetail, AccountStateView, AccountView, AttemptView, CandidateView, CooldownView, DecisionSummary,
-    DecisionView, Overview, PolicyView, PoolTotals, RankingView, RatePoint, TokenTotals, WindowView,
+    DecisionView, ExtensionActView, Overview, PolicyView, PoolTotals, RankingView, RatePoint, TokenTotals,
+    WindowView,
 };
 use gateway_core::Gateway;
-use gateway_core::decisions::{Attempt, Decision, DecisionState, Ranking};
+use gateway_core::decisions::{Acted, Attempt, Decision, DecisionState, Ranking};
 use gateway_domain::{AccountId, Timestamp, TokenUsage, Window};
 use gateway_scheduler::{
     AccountProfile, Action, Availability, Candidate, Cooldown, Health, PolicyVersion, Slot,
@@ -204,8 +205,24 @@ pub(super) fn decision(gateway: &Gateway, decision: &Decision) -> DecisionView {
         body_bytes: state.body_bytes as u64,
         usage: state.usage.map(tokens),
         edits: state.edits.iter().map(ToString::to_string).collect(),
+        extensions: state.extensions.iter().map(act_view).collect(),
+        mapped_to: state.mapped_to.as_ref().map(ToString::to_string),
+        tags: state.tags.clone(),
         rankings: state.rankings.iter().map(|ranking| ranking_view(ranking, &active)).collect(),
         attempts: state.attempts.iter().map(attempt_view).collect(),
+    }
+}
+
+fn act_view(acted: &Acted) -> ExtensionActView {
+    ExtensionActView {
+        hook: acted.hook.label().to_owned(),
+        id: acted.id.clone(),
+        label: acted.label.clone(),
+        digest: acted.digest.chars().take(8).collect(),
+        mode: acted.mode.label().to_owned(),
+        act: acted.act.label().to_owned(),
+        why: acted.why.clone(),
+        rules: acted.rules.iter().map(|rule| (rule.rule.clone(), rule.hits)).collect(),
     }
 }
 
