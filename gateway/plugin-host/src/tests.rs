@@ -4,6 +4,7 @@ mod admission;
 mod caching;
 mod cost;
 mod filtering;
+mod filters;
 pub(crate) mod fixtures;
 mod lending;
 mod redaction;

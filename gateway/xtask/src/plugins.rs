@@ -22,7 +22,8 @@ pub(crate) fn build(root: &Path, wasm: &WasmToolchain) -> anyhow::Result<Vec<Pat
     for folder in plugin_folders(root)? {
         plugins.push(Plugin::in_folder(&folder, &dist)?);
     }
-    let shared = newest(&[root.join("plugins/sdk"), root.join("wit"), root.join("Cargo.lock")])?;
+    let shared = ["plugins/sdk", "plugins/text", "wit", "Cargo.lock"].map(|path| root.join(path));
+    let shared = newest(&shared)?;
     let mut stale = Vec::new();
     for plugin in &plugins {
         if plugin.is_stale(shared)? {

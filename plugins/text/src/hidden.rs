@@ -34,34 +34,66 @@ pub fn disguises(text: &str) -> Disguises {
     if text.is_ascii() {
         return found;
     }
-    let (mut latin, mut looks_latin) = (false, false);
+    let mut word = Word::default();
     let mut before = Script::NoLetter;
     // The flags of regions spell their names in tags behind a black flag.
     let mut in_flag = false;
-    for c in text.chars() {
-        if tag(c).is_some() {
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let plain = rest.bytes().take_while(u8::is_ascii).count();
+        let taken = if plain > 0 { plain } else { c.len_utf8() };
+        let (piece, behind) = rest.split_at_checked(taken).unwrap_or((rest, ""));
+        rest = behind;
+        if plain > 0 {
+            in_flag = false;
+            before = word.plain(piece, &mut found);
+        } else if tag(c).is_some() {
             found.tags += u32::from(!in_flag);
-            continue;
-        }
-        if is_invisible(c) {
+        } else if is_invisible(c) {
             in_flag &= c == '\u{e007f}';
             count_invisible(c, before, &mut found);
-            continue;
+        } else {
+            in_flag = c == '\u{1f3f4}';
+            before = script(c);
+            word.letter(before, &mut found);
         }
-        in_flag = c == '\u{1f3f4}';
-        let script = script(c);
-        match script {
-            Script::Latin => latin = true,
-            Script::LooksLatin => looks_latin = true,
-            Script::Joining | Script::Picture | Script::OtherLetter | Script::NoLetter => {
-                found.mixed_words += u32::from(latin && looks_latin);
-                (latin, looks_latin) = (false, false);
-            }
-        }
-        before = script;
     }
-    found.mixed_words += u32::from(latin && looks_latin);
+    word.end(&mut found);
     found
+}
+
+/// The alphabets of the word so far.
+#[derive(Default)]
+struct Word {
+    latin: bool,
+    looks_latin: bool,
+}
+
+impl Word {
+    fn letter(&mut self, script: Script, found: &mut Disguises) {
+        match script {
+            Script::Latin => self.latin = true,
+            Script::LooksLatin => self.looks_latin = true,
+            Script::Joining | Script::Picture | Script::OtherLetter | Script::NoLetter => self.end(found),
+        }
+    }
+
+    /// A run of ASCII: only its first and its last word touch others.
+    fn plain(&mut self, run: &str, found: &mut Disguises) -> Script {
+        let letters = |bytes: &mut dyn Iterator<Item = u8>| bytes.take_while(u8::is_ascii_alphabetic).count();
+        let first = letters(&mut run.bytes());
+        self.latin |= first > 0;
+        if first < run.len() {
+            self.end(found);
+            self.latin = letters(&mut run.bytes().rev()) > 0;
+        }
+        if self.latin { Script::Latin } else { Script::NoLetter }
+    }
+
+    fn end(&mut self, found: &mut Disguises) {
+        found.mixed_words += u32::from(self.latin && self.looks_latin);
+        *self = Self::default();
+    }
 }
 
 fn count_invisible(c: char, before: Script, found: &mut Disguises) {
@@ -83,7 +115,7 @@ fn count_invisible(c: char, before: Script, found: &mut Disguises) {
 
 fn script(c: char) -> Script {
     match c {
-        'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' => Script::Latin,
+        '\u{c0}'..='\u{24f}' => Script::Latin,
         '\u{400}'..='\u{52f}' => Script::LooksLatin,
         // Greek letters stand beside Latin ones in formulas: only those that are taken for them.
         '\u{370}'..='\u{3ff}' if latin(c) != c => Script::LooksLatin,
@@ -92,7 +124,6 @@ fn script(c: char) -> Script {
         | '\u{1780}'..='\u{17ff}'
         | '\u{fb50}'..='\u{fdff}' => Script::Joining,
         '\u{1f000}'..='\u{1faff}' | '\u{2190}'..='\u{2bff}' => Script::Picture,
-        _ if c.is_ascii() => Script::NoLetter,
         _ => Script::OtherLetter,
     }
 }

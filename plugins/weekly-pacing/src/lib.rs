@@ -56,6 +56,6 @@ fn score(c: &Candidate<'_>) -> f64 {
 
 /// The share left minus the share of time left: positive is behind the pace, negative is too fast.
 fn surplus(used: f64, resets_in_ms: f64, length_ms: f64) -> f64 {
-    let time_left = if resets_in_ms == 0.0 { UNKNOWN } else { (resets_in_ms / length_ms).clamp(0.0, 1.0) };
+    let time_left = if resets_in_ms.is_nan() { UNKNOWN } else { (resets_in_ms / length_ms).clamp(0.0, 1.0) };
     left(used, UNKNOWN) - time_left
 }
