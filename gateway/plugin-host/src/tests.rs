@@ -6,6 +6,7 @@ mod cost;
 mod filtering;
 mod filters;
 pub(crate) mod fixtures;
+mod javascript;
 mod lending;
 mod redaction;
 mod serving;
