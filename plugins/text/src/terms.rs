@@ -192,10 +192,16 @@ impl Terms {
         }
     }
 
+    /// The terms whose first two bytes are these; more when a sign, which a blank may stand for, or nothing follows.
     fn beginning_at(&self, bytes: &[u8], at: usize) -> &[Term] {
         let Some(byte) = bytes.get(at).map(|byte| usize::from(byte.to_ascii_lowercase())) else { return &[] };
         let place = |byte: usize| self.by_first.get(byte).copied().unwrap_or(0);
-        self.terms.get(place(byte)..place(byte + 1)).unwrap_or_default()
+        let terms = self.terms.get(place(byte)..place(byte + 1)).unwrap_or_default();
+        let Some(second) = bytes.get(at + 1).filter(|byte| !is_sign(**byte)) else { return terms };
+        let second = Some(second.to_ascii_lowercase());
+        let from = terms.partition_point(|term| term.bytes.get(1).copied() < second);
+        let behind = terms.partition_point(|term| term.bytes.get(1).copied() <= second);
+        terms.get(from..behind).unwrap_or_default()
     }
 
     fn row(&self, byte: u8) -> u64 {
