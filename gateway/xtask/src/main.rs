@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod dashboard;
 mod debian;
+mod javascript;
 mod plugins;
 mod progress;
 mod setup;

@@ -1,6 +1,7 @@
 //! Builds the shipped plugins: core modules by cargo, components by wit-component, into `plugins/dist/`.
 //!
-//! A plugin is a folder of `plugins/` with a `plugin.toml`; its package is `switchyard-plugin-<folder>`.
+//! A plugin is a folder of `plugins/` with a `plugin.toml` and a `Cargo.toml`; its package is
+//! `switchyard-plugin-<folder>`. The one in JavaScript is built by `javascript.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ pub(crate) fn build(root: &Path, wasm: &WasmToolchain) -> anyhow::Result<Vec<Pat
     for folder in plugin_folders(root)? {
         plugins.push(Plugin::in_folder(&folder, &dist)?);
     }
-    let shared = newest(&[root.join("plugins/sdk"), root.join("wit"), root.join("Cargo.lock")])?;
+    let shared = ["plugins/sdk", "plugins/text", "wit", "Cargo.lock"].map(|path| root.join(path));
+    let shared = newest(&shared)?;
     let mut stale = Vec::new();
     for plugin in &plugins {
         if plugin.is_stale(shared)? {
@@ -112,7 +114,8 @@ fn plugin_folders(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(&plugins).with_context(|| format!("read {}", plugins.display()))? {
         let folder = entry?.path();
-        if folder.join("plugin.toml").is_file() {
+        // One without is written in another language and built for the tests alone.
+        if folder.join("plugin.toml").is_file() && folder.join("Cargo.toml").is_file() {
             folders.push(folder);
         }
     }
@@ -121,7 +124,10 @@ fn plugin_folders(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// When the newest file at or below these paths changed.
-fn newest(paths: &[PathBuf]) -> anyhow::Result<SystemTime> {
+///
+/// # Errors
+/// One of them cannot be read.
+pub(crate) fn newest(paths: &[PathBuf]) -> anyhow::Result<SystemTime> {
     let mut latest = SystemTime::UNIX_EPOCH;
     let mut open = paths.to_vec();
     while let Some(path) = open.pop() {
@@ -147,6 +153,7 @@ mod tests {
         let folder = root.join("plugins/one");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("plugin.toml"), "name = \"two\"\n").unwrap();
+        fs::write(folder.join("Cargo.toml"), "").unwrap();
         let refused = build(&root, &WasmToolchain::Rustup).unwrap_err();
         assert!(refused.to_string().contains("write name = \"one\""), "{refused}");
         fs::remove_dir_all(&root).unwrap();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::build::wasm_parts;
+use crate::javascript;
 use crate::progress::say;
 use crate::setup;
 use crate::tools::{cargo, is_there, run as carry_out};
@@ -28,6 +29,7 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<()> {
     set_up(root)?;
     // First: everything else embeds or loads them.
     wasm_parts(root)?;
+    javascript::build(root)?;
     if filter.is_none() {
         lint(root)?;
     }
@@ -38,6 +40,8 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<()> {
     tests.args(filter);
     carry_out(tests)?;
     if filter.is_none() {
+        say("running the plugins' own tests");
+        carry_out(cargo(root, ["nextest", "run", "--package", "switchyard-plugin-*"]))?;
         say("running the dashboard's tests");
         carry_out(cargo(root, ["nextest", "run", "--package", "switchyard-dashboard"]))?;
     }

@@ -3,12 +3,12 @@
 //!
 //! The first rule that fits decides. What no rule fits goes upstream as it was asked for.
 
-mod pattern;
 mod settings;
 
 use switchyard_plugin_sdk::{
     About, CatalogEntry, Mapper, Mapping, PluginError, RequestContext, Resolution, Target, export_mapper,
 };
+use switchyard_plugin_text::pattern;
 
 use settings::{Rule, Settings};
 

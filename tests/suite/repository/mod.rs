@@ -4,3 +4,4 @@ mod files;
 mod functions;
 mod layering;
 mod tidy;
+mod twins;

@@ -72,7 +72,9 @@ fn one_prompt_and_one_batch_of_events_in_nanoseconds() {
     let host =
         PluginHost::new().unwrap().with_limits(Limits::default().with_deadline(Duration::from_secs(5)));
     let words = "The quick brown fox, aged 42, jumps over the lazy dog; call() it if x < y. ";
-    for (name, bytes) in [("passing", PASSING.component()), ("redactor", shipped("redactor"))] {
+    let filters = ["redactor", "guard", "topics", "instructions", "output-guard"];
+    let filters = filters.map(|name| (name, shipped(name)));
+    for (name, bytes) in [("passing", PASSING.component())].into_iter().chain(filters) {
         let package = || Package::shipped(name, &bytes);
         let pooled = host.admit(package()).unwrap();
         let fresh = host.admit(Package { vouching: Vouching::Signature, ..package() }).unwrap();

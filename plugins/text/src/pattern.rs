@@ -1,7 +1,8 @@
-//! A name with at most one `*`.
+//! Names with at most one `*`: those of models.
 
 /// What the `*` stands for when the name fits; an empty text when there is none.
-pub(crate) fn fits<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
+#[must_use]
+pub fn fits<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
     match pattern.split_once('*') {
         None => (pattern == name).then_some(""),
         Some((before, behind)) => name.strip_prefix(before)?.strip_suffix(behind),
