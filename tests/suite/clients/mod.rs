@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask setup` installs the clients; one that is missing fails its tests and is never skipped.
 
+mod anthropic_sdks;
 mod codex;
 mod openai_python;
 mod openai_sdks;
