@@ -3,6 +3,7 @@
 //! `cargo xtask setup` installs the clients; one that is missing fails its tests and is never skipped.
 
 mod anthropic_sdks;
+mod claude_code;
 mod codex;
 mod openai_python;
 mod openai_sdks;
