@@ -9,6 +9,7 @@ mod openai_python;
 mod openai_sdks;
 mod program;
 mod tap;
+mod vercel_ai;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
