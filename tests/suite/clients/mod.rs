@@ -5,6 +5,7 @@
 mod anthropic_sdks;
 mod claude_code;
 mod codex;
+mod litellm;
 mod openai_python;
 mod openai_sdks;
 mod program;
