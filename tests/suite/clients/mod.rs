@@ -8,6 +8,7 @@ mod codex;
 mod litellm;
 mod openai_python;
 mod openai_sdks;
+mod opencode;
 mod program;
 mod tap;
 mod vercel_ai;
