@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use gateway_lab::{ANTHROPIC_KEY, Lab, LabAccount, LabClock, LabConfig, RequestRecord, Route};
 use serde_json::json;
-use switchyard_tests::{Admin, Spawned, binary, repository};
+use switchyard_tests::{Admin, Spawned, binary, eventually, repository};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -69,8 +69,16 @@ impl Rig {
     /// Without accounts of ChatGPT: one that the lab's Anthropic API is opened with.
     async fn start_with_anthropic() -> Result<Self> {
         let rig = Self::start(0).await?;
-        let admin = Admin::set_up(&reqwest::Client::new(), &rig.gateway.url).await?;
+        let http = reqwest::Client::new();
+        let admin = Admin::set_up(&http, &rig.gateway.url).await?;
         admin.add_key("anthropic", "lab", ANTHROPIC_KEY, json!({})).await?;
+        // What it offers is asked behind its back.
+        let models = format!("{}/v1/models", rig.gateway.url);
+        eventually("the account's models", async || {
+            let listed = http.get(&models).send().await?.text().await?;
+            Ok(listed.contains("claude-lab-sonnet").then_some(()))
+        })
+        .await?;
         Ok(rig)
     }
 
