@@ -26,8 +26,8 @@
 //! dialects off. Egress proxies: [`proxy::LabProxy`].
 //!
 //! The "model" behind it (`script`): it echoes the last user text (`You said: …`), calls the shell tool on
-//! `use the shell: <cmd>`, any tool on `call <tool> <JSON>`, quotes a tool's output, and sends exactly N deltas on
-//! `stream N events[, pause M ms]`.
+//! `use the shell: <cmd>`, any tool on `call <tool> <JSON>`, quotes a tool's output, says just what stands behind
+//! `repeat after me: `, and sends exactly N deltas on `stream N events[, pause M ms]`.
 
 mod api;
 mod canned;

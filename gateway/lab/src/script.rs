@@ -70,8 +70,8 @@ struct Tool<'a> {
 type Behaviour = fn(&Prompt<'_>) -> Option<Turn>;
 
 /// The table; the first behaviour that has an answer gives it.
-const BEHAVIOURS: [Behaviour; 7] =
-    [compact, draw, quote_tool_output, use_the_shell, call_a_tool, stream_events, echo];
+const BEHAVIOURS: [Behaviour; 8] =
+    [compact, draw, quote_tool_output, use_the_shell, repeat, call_a_tool, stream_events, echo];
 
 /// What the model answers to this request.
 pub(crate) fn answer(request: &Map<String, Value>) -> Turn {
@@ -160,6 +160,12 @@ fn use_the_shell(prompt: &Prompt<'_>) -> Option<Turn> {
         _ => json!({"command": ["bash", "-lc", command]}),
     };
     Some(Reply::FunctionCall { name: name.to_owned(), arguments: arguments.to_string() }.into())
+}
+
+/// `repeat after me: <text>` → just that text, for answers that a program reads.
+fn repeat(prompt: &Prompt<'_>) -> Option<Turn> {
+    let (_, text) = prompt.user_text.split_once("repeat after me: ")?;
+    Some(say(text))
 }
 
 /// `call <tool> <JSON>` → that call; without JSON the arguments are `{}`. A freeform tool gets the rest as text.
@@ -287,6 +293,15 @@ mod tests {
         );
         assert!(matches!(call("recall that a call multiplies; call add"), Reply::FunctionCall { .. }));
         assert!(matches!(call("call multiply {}"), Reply::Text(_)));
+    }
+
+    #[test]
+    fn it_repeats_a_text_without_a_word_of_its_own() {
+        let asked = user(
+            r#"please repeat after me: {"a": "call add"}"#,
+            &json!([{"type": "function", "name": "add"}]),
+        );
+        assert_eq!(text(&asked), r#"{"a": "call add"}"#);
     }
 
     #[test]

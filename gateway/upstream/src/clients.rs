@@ -350,11 +350,11 @@ pub(crate) fn no_answer() -> Failure {
         .dispatched(Dispatch::Ambiguous)
 }
 
-/// The answer broke off.
+/// The answer broke off. Its first words make a client that goes by the message ask again (OpenCode does).
 pub(crate) fn broken_off(timed_out: bool) -> Failure {
     let kind = if timed_out { FailureKind::UpstreamTimeout } else { FailureKind::StreamCut };
-    Failure::upstream(kind, "the upstream closed the connection before the response was complete")
-        .dispatched(Dispatch::Ambiguous)
+    let message = "connection lost: the upstream closed it before the response was complete";
+    Failure::upstream(kind, message).dispatched(Dispatch::Ambiguous)
 }
 
 /// Reads a small answer to its end, within its limit.

@@ -34,13 +34,42 @@ const BENCH_PACKAGES: [Package; 1] = [Package { name: "nginx-light", program: "n
 const OTHER_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"];
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// The clients, in the versions whose traffic the tests describe.
-const CODEX: Client = Client { name: "@openai/codex", version: "0.169.0" };
-const OPENAI_PYTHON: Client = Client { name: "openai", version: "3.52.0" };
+/// The clients from npm, in the versions whose traffic the tests describe. All share one folder.
+const NODE_CLIENTS: [Client; 10] = [
+    Client::program("@openai/codex", "0.169.0", "codex"),
+    Client::program("@anthropic-ai/claude-code", "2.1.329", "claude"),
+    Client::program("opencode-ai", "1.18.33", "opencode"),
+    Client::library("openai", "6.49.0"),
+    Client::library("@anthropic-ai/sdk", "1.11.0"),
+    Client::library("ai", "6.0.326"),
+    Client::library("@ai-sdk/openai", "3.0.141"),
+    Client::library("@ai-sdk/openai-compatible", "2.0.87"),
+    Client::library("@ai-sdk/anthropic", "3.0.138"),
+    // The others read schemas with it and leave its version open.
+    Client::library("zod", "4.6.7"),
+];
+/// The clients from PyPI. All share one environment.
+const PYTHON_CLIENTS: [Client; 3] = [
+    Client::library("openai", "3.52.0"),
+    Client::library("anthropic", "2.11.0"),
+    Client::library("litellm", "1.83.0"),
+];
 
 struct Client {
     name: &'static str,
     version: &'static str,
+    /// What one starts, if it is no library.
+    program: Option<&'static str>,
+}
+
+impl Client {
+    const fn library(name: &'static str, version: &'static str) -> Self {
+        Self { name, version, program: None }
+    }
+
+    const fn program(name: &'static str, version: &'static str, program: &'static str) -> Self {
+        Self { name, version, program: Some(program) }
+    }
 }
 
 /// Installs the packages that tests need.
@@ -70,52 +99,72 @@ pub(crate) fn bench_packages() -> anyhow::Result<()> {
 pub(crate) fn real_clients(root: &Path) -> anyhow::Result<()> {
     let folder = root.join("target/clients");
     std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-    codex(&folder)?;
-    openai_python(&folder)
+    node_clients(&folder.join("node"))?;
+    python_clients(&folder.join("venv"))
 }
 
-fn codex(folder: &Path) -> anyhow::Result<()> {
-    let prefix = folder.join("node");
-    let found = || {
-        let said = output_of(Command::new(prefix.join("node_modules/.bin/codex")).arg("--version"))?;
-        ensure!(said.ends_with(CODEX.version), "it is {said}");
-        Ok(())
-    };
-    if found().is_ok() {
+fn node_clients(folder: &Path) -> anyhow::Result<()> {
+    if node_clients_are_there(folder).is_ok() {
         return Ok(());
     }
-    say(&format!("installing {} {} (a minute, once)", CODEX.name, CODEX.version));
+    say(&format!("installing {} from npm (a minute, once)", names_of(&NODE_CLIENTS)));
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix"])
-        .arg(&prefix)
-        .arg(format!("{}@{}", CODEX.name, CODEX.version));
-    carry_out(npm).context("install the Codex CLI")?;
-    found().context("the Codex CLI was installed but does not start")
+        .arg(folder)
+        .args(NODE_CLIENTS.iter().map(|client| format!("{}@{}", client.name, client.version)));
+    carry_out(npm).context("install the clients from npm")?;
+    node_clients_are_there(folder).context("the clients from npm were installed but are of no use")
 }
 
-fn openai_python(folder: &Path) -> anyhow::Result<()> {
-    let venv = folder.join("venv");
+/// Whether each is there in its version, and the programs start.
+fn node_clients_are_there(folder: &Path) -> anyhow::Result<()> {
+    let modules = folder.join("node_modules");
+    let ask = "process.argv.slice(1).map(name => \
+               JSON.parse(require('fs').readFileSync(name + '/package.json')).version).join(' ')";
+    let mut node = Command::new("node");
+    node.current_dir(&modules).args(["-p", ask]).args(NODE_CLIENTS.iter().map(|client| client.name));
+    are_wanted(&output_of(&mut node)?, &NODE_CLIENTS)?;
+    for client in &NODE_CLIENTS {
+        let Some(program) = client.program else { continue };
+        let said = output_of(Command::new(modules.join(".bin").join(program)).arg("--version"))?;
+        ensure!(said.split_whitespace().any(|word| word == client.version), "{program} is {said}");
+    }
+    Ok(())
+}
+
+fn python_clients(venv: &Path) -> anyhow::Result<()> {
     let python = venv.join("bin/python");
-    let found = || {
-        let ask =
-            format!("import openai, importlib.metadata as m; print(m.version('{}'))", OPENAI_PYTHON.name);
-        let said = output_of(Command::new(&python).args(["-c", &ask]))?;
-        ensure!(said == OPENAI_PYTHON.version, "it is {said}");
-        Ok(())
-    };
-    if found().is_ok() {
+    if python_clients_are_there(&python).is_ok() {
         return Ok(());
     }
-    say(&format!("installing {} {} for Python", OPENAI_PYTHON.name, OPENAI_PYTHON.version));
+    say(&format!("installing {} for Python (a minute, once)", names_of(&PYTHON_CLIENTS)));
     let mut make = Command::new("python3");
     // From the start: what an interrupted run or another Python left behind is of no use.
-    make.args(["-m", "venv", "--clear"]).arg(&venv);
+    make.args(["-m", "venv", "--clear"]).arg(venv);
     carry_out(make).context("make a virtual environment")?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .arg(format!("{}=={}", OPENAI_PYTHON.name, OPENAI_PYTHON.version));
-    carry_out(pip).context("install the OpenAI SDK")?;
-    found().context("the OpenAI SDK was installed but does not start")
+        .args(PYTHON_CLIENTS.iter().map(|client| format!("{}=={}", client.name, client.version)));
+    carry_out(pip).context("install the clients from PyPI")?;
+    python_clients_are_there(&python).context("the clients from PyPI were installed but are of no use")
+}
+
+/// Whether each is there in its version. Starting them takes seconds; the tests do.
+fn python_clients_are_there(python: &Path) -> anyhow::Result<()> {
+    let ask = "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))";
+    let names = PYTHON_CLIENTS.iter().map(|client| client.name);
+    are_wanted(&output_of(Command::new(python).args(["-c", ask]).args(names))?, &PYTHON_CLIENTS)
+}
+
+/// Whether these versions, one after another, are what was asked for.
+fn are_wanted(versions: &str, clients: &[Client]) -> anyhow::Result<()> {
+    let wanted = clients.iter().map(|client| client.version).collect::<Vec<_>>().join(" ");
+    ensure!(versions == wanted, "there are {versions}, not {wanted}");
+    Ok(())
+}
+
+fn names_of(clients: &[Client]) -> String {
+    clients.iter().map(|client| client.name).collect::<Vec<_>>().join(", ")
 }
 
 fn missing_of(packages: &[Package]) -> Vec<&'static str> {

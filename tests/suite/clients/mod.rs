@@ -2,18 +2,26 @@
 //!
 //! `cargo xtask setup` installs the clients; one that is missing fails its tests and is never skipped.
 
+mod anthropic_sdks;
+mod claude_code;
 mod codex;
 mod codex_socket;
+mod litellm;
 mod openai_python;
+mod openai_sdks;
+mod opencode;
+mod program;
 mod tap;
+mod vercel_ai;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use gateway_lab::{Lab, LabAccount, LabClock, LabConfig, RequestRecord, Route};
-use switchyard_tests::{Spawned, binary, repository};
+use gateway_lab::{ANTHROPIC_KEY, Lab, LabAccount, LabClock, LabConfig, RequestRecord, Route};
+use serde_json::json;
+use switchyard_tests::{Admin, Spawned, binary, eventually, repository};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -55,15 +63,39 @@ impl Rig {
             import(&lab, account, folder.path(), &data_dir).await?;
         }
         let (chatgpt, oauth) = (lab.backend_url(), lab.base_url().to_owned());
-        let upstream =
-            [("SWITCHYARD_UPSTREAM__CHATGPT_URL", &*chatgpt), ("SWITCHYARD_UPSTREAM__OAUTH_URL", &*oauth)];
+        let upstream = [
+            ("SWITCHYARD_UPSTREAM__CHATGPT_URL", &*chatgpt),
+            ("SWITCHYARD_UPSTREAM__OAUTH_URL", &*oauth),
+            ("SWITCHYARD_UPSTREAM__ANTHROPIC_URL", lab.base_url()),
+        ];
         let gateway = Spawned::serve(&data_dir, &[], &[&upstream, set].concat())?;
         Ok(Self { lab, gateway, stop, _folder: folder })
     }
 
+    /// Without accounts of ChatGPT: one that the lab's Anthropic API is opened with.
+    async fn start_with_anthropic() -> Result<Self> {
+        let rig = Self::start(0).await?;
+        let http = reqwest::Client::new();
+        let admin = Admin::set_up(&http, &rig.gateway.url).await?;
+        admin.add_key("anthropic", "lab", ANTHROPIC_KEY, json!({})).await?;
+        // What it offers is asked behind its back.
+        let models = format!("{}/v1/models", rig.gateway.url);
+        eventually("the account's models", async || {
+            let listed = http.get(&models).send().await?.text().await?;
+            Ok(listed.contains("claude-lab-sonnet").then_some(()))
+        })
+        .await?;
+        Ok(rig)
+    }
+
     /// The turns that the lab received, the oldest first.
     pub(crate) fn turns(&self) -> Vec<RequestRecord> {
-        self.lab.requests().into_iter().filter(|request| request.route == Route::Responses).collect()
+        self.requests_on(Route::Responses)
+    }
+
+    /// What the lab received on this route, the oldest first.
+    fn requests_on(&self, route: Route) -> Vec<RequestRecord> {
+        self.lab.requests().into_iter().filter(|request| request.route == route).collect()
     }
 
     /// Ends both. The gateway has to end well: a stream or a lease that is left over would hold it up.
@@ -93,6 +125,30 @@ fn installed(path: &str) -> Result<PathBuf> {
     let path = repository().canonicalize()?.join("target/clients").join(path);
     ensure!(path.exists(), "{} is missing: run `cargo xtask test` (or `cargo xtask setup`)", path.display());
     Ok(path)
+}
+
+/// A fresh home for a client, with a working folder in it. Not under the temporary folder, where some refuse to work.
+fn fresh_home(name: &str) -> Result<PathBuf> {
+    let home = repository().canonicalize()?.join("target/clients/homes").join(name);
+    if home.exists() {
+        std::fs::remove_dir_all(&home)?;
+    }
+    for folder in ["work", "tmp"] {
+        std::fs::create_dir_all(home.join(folder))?;
+    }
+    Ok(home)
+}
+
+/// A client that sees nothing of whoever runs the tests: its own home, and no environment but the path.
+fn at_home(program: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(home.join("work"))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("TMPDIR", home.join("tmp"));
+    command
 }
 
 /// Runs a client to its end.

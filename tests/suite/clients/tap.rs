@@ -1,11 +1,13 @@
 //! A wire tap between a client and the gateway: it passes every byte on and keeps what the client sent, so that a test
-//! can say whether the upstream got exactly that.
+//! can say whether the upstream got exactly that. And a trap for what a client sends elsewhere.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -64,4 +66,32 @@ async fn pass_on(client: TcpStream, target: &str, kept: &Mutex<Vec<u8>>) -> Resu
     };
     tokio::try_join!(up, down)?;
     Ok(())
+}
+
+/// Stands where a client's proxy would be: whoever calls out elsewhere than the gateway comes by here.
+pub(super) struct Trap {
+    /// What the client is told to use as its proxy.
+    pub(super) url: String,
+    listener: std::net::TcpListener,
+}
+
+impl Trap {
+    pub(super) fn set() -> Result<Self> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { url: format!("http://{}", listener.local_addr()?), listener })
+    }
+
+    /// Sends a client's calls here, but for those to this machine.
+    pub(super) fn catch(&self, command: &mut Command) {
+        for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
+            command.env(name, &self.url);
+        }
+        command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
+    }
+
+    /// Whether nobody came. What connected waits in the listener's queue, so nothing is missed.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.listener.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use gateway_domain::{Dispatch, Failure, FailureKind, Retry, TokenUsage};
+use gateway_domain::{Failure, FailureKind, Retry, TokenUsage};
 use gateway_protocol::codex::{classify_error_object, quota_from_event};
 use gateway_protocol::responses::{
     Collector, EventKind, classify_event, failed_event, read_terminal, response_id,
@@ -115,12 +115,7 @@ impl EventReader {
         if self.seen.terminal.is_some() {
             return Ok(forward.freeze());
         }
-        Err(Failure::upstream(
-            FailureKind::StreamCut,
-            "the upstream ended the stream before the response was complete",
-        )
-        .retry(Retry::OtherAccount)
-        .dispatched(Dispatch::Ambiguous))
+        Err(super::reader::ended_early())
     }
 
     /// The tokens that the terminal event told, once it came.

@@ -1,7 +1,7 @@
 //! What reads along with an answer, whichever way it is passed on.
 
 use bytes::Bytes;
-use gateway_domain::{Failure, TokenUsage};
+use gateway_domain::{Dispatch, Failure, FailureKind, Retry, TokenUsage};
 
 use super::call_reader::{self, CallReader};
 use super::event_reader::EventReader;
@@ -106,5 +106,30 @@ impl Reader {
             Self::Turn(reader) => reader.failed(failure),
             Self::Call(_) => call_reader::failed(failure),
         }
+    }
+}
+
+/// The source ended before the answer did.
+///
+/// The first words are for OpenCode: of an error in a Responses stream it reads code and message alone, and goes by the
+/// message whether to ask again.
+pub(crate) fn ended_early() -> Failure {
+    Failure::upstream(
+        FailureKind::StreamCut,
+        "connection lost: the upstream ended the stream before the response was complete",
+    )
+    .retry(Retry::OtherAccount)
+    .dispatched(Dispatch::Ambiguous)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_ends_early_says_what_clients_look_for() {
+        let failure = ended_early();
+        assert_eq!((failure.kind, failure.retry), (FailureKind::StreamCut, Retry::OtherAccount));
+        assert!(failure.message.contains("connection lost"), "{}", failure.message);
     }
 }

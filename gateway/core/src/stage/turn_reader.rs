@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use gateway_domain::{Dialect, Dispatch, Failure, FailureKind, Retry, TokenUsage};
+use gateway_domain::{Dialect, Failure, FailureKind, Retry, TokenUsage};
 use gateway_protocol::sse::{EventLines, SseFramer};
 use gateway_protocol::translate::codec;
 use gateway_protocol::turn::{
@@ -139,12 +139,7 @@ impl TurnReader {
             through.extend_from_slice(if rest.is_empty() { b"" } else { b"\n" });
             return Ok(if matches!(self.writer, Writer::Through) { through.freeze() } else { out.freeze() });
         }
-        Err(Failure::upstream(
-            FailureKind::StreamCut,
-            "the upstream ended the stream before the response was complete",
-        )
-        .retry(Retry::OtherAccount)
-        .dispatched(Dispatch::Ambiguous))
+        Err(super::reader::ended_early())
     }
 
     fn write(&mut self, told: &mut Vec<TurnEvent>, out: &mut BytesMut) {
