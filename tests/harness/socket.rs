@@ -113,7 +113,7 @@ impl Socket {
         let mut frames = Vec::new();
         loop {
             let frame = self.hear().await?.context("the socket was closed inside a turn")?;
-            let kind = frame["type"].as_str().unwrap_or_default().to_owned();
+            let kind = kind_of(&frame).to_owned();
             frames.push(frame);
             if matches!(
                 kind.as_str(),
@@ -130,7 +130,7 @@ impl Socket {
     /// It did not.
     pub async fn completed(&mut self, frame: &Value) -> Result<Value> {
         let last = self.turn(frame).await?.pop().context("no frame")?;
-        ensure!(last["type"] == "response.completed", "the turn ended with {last}");
+        ensure!(kind_of(&last) == "response.completed", "the turn ended with {last}");
         Ok(last)
     }
 
@@ -141,7 +141,10 @@ impl Socket {
     pub async fn refused(&mut self, message: Message) -> Result<Value> {
         self.send(message).await?;
         let frame = self.hear().await?.context("the socket was closed")?;
-        ensure!(frame["type"] == "error" && frame["status"].is_u64(), "no error frame: {frame}");
+        ensure!(
+            kind_of(&frame) == "error" && frame.get("status").is_some_and(Value::is_u64),
+            "no error frame: {frame}"
+        );
         Ok(frame)
     }
 
@@ -158,4 +161,9 @@ impl Socket {
             }
         }
     }
+}
+
+/// The type of a frame; empty when it has none.
+fn kind_of(frame: &Value) -> &str {
+    frame.get("type").and_then(Value::as_str).unwrap_or_default()
 }

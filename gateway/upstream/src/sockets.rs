@@ -97,10 +97,4 @@ impl Sockets {
     fn note_too_large(&self, bytes: usize) {
         self.too_large.fetch_min(bytes, Ordering::Relaxed);
     }
-
-    /// How many sockets wait for their next turn.
-    #[cfg(test)]
-    pub(crate) fn parked(&self) -> usize {
-        self.parked.len()
-    }
 }

@@ -48,7 +48,7 @@ const NODE_CLIENTS: [Client; 10] = [
     // The others read schemas with it and leave its version open.
     Client::library("zod", "4.6.7"),
 ];
-/// The clients from PyPI. All share one environment.
+/// The clients for Python. All share one environment.
 const PYTHON_CLIENTS: [Client; 3] = [
     Client::library("openai", "3.52.0"),
     Client::library("anthropic", "2.11.0"),

@@ -11,7 +11,6 @@ use super::lab;
 
 /// What the lab draws, in base64.
 fn drawn(prompt: &str) -> String {
-    use std::fmt::Write as _;
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bytes = format!("lab image: {prompt}").into_bytes();
     let mut out = String::new();
@@ -21,7 +20,7 @@ fn drawn(prompt: &str) -> String {
         for place in 0..4 {
             let letter = LETTERS[(all >> (18 - 6 * place) & 63) as usize];
             if place <= three.len() {
-                write!(out, "{}", char::from(letter)).unwrap();
+                out.push(char::from(letter));
             } else {
                 out.push('=');
             }

@@ -31,7 +31,7 @@ async fn export(admin: &Admin, query: &str) -> Result<String> {
     let answer = admin.call(Method::GET, &format!("/decisions/trace{query}"), None).await?;
     ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
     ensure!(
-        answer.header("content-type").as_deref() == Some("application/x-ndjson"),
+        answer.header("content-type") == Some("application/x-ndjson"),
         "{:?}",
         answer.header("content-type")
     );

@@ -235,6 +235,7 @@ async fn torture(nth: u64, database: impl FnOnce(&Path) -> String) -> Result<(u6
 }
 
 /// What all databases of one kind came to.
+#[expect(clippy::print_stdout, reason = "the run's record keeps what was measured")]
 fn judge(kind: &str, begun: Instant, ends: &[(u64, u64)]) -> Result<()> {
     let (inside, rotations) = ends.iter().fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1));
     let told =

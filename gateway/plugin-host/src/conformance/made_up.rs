@@ -175,8 +175,8 @@ pub(super) fn catalogue(models: usize) -> Vec<CatalogEntry> {
     let entry = |n: usize| CatalogEntry {
         id: if n == 1 { STRANGE.to_owned() } else { format!("model-{n}") },
         provider: "codex".to_owned(),
-        context_window: (n % 2 == 0).then_some(u32::MAX),
-        max_output_tokens: (n % 3 == 0).then_some(0),
+        context_window: n.is_multiple_of(2).then_some(u32::MAX),
+        max_output_tokens: n.is_multiple_of(3).then_some(0),
     };
     (0..models).map(entry).collect()
 }
@@ -348,7 +348,7 @@ pub(super) fn usage(records: usize) -> Result<Vec<UsageRecord>, IdError> {
             failure: String::new(),
             http_status: u16::MAX,
             usage: TokenUsage { input: most, input_cached: most, output: most, reasoning: most },
-            ttft_ms: (n % 2 == 0).then_some(u32::MAX),
+            ttft_ms: n.is_multiple_of(2).then_some(u32::MAX),
             duration_ms: u32::MAX,
             finished_at: Timestamp::from_millis(i64::MAX),
         })

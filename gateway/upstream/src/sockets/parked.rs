@@ -77,13 +77,6 @@ impl Parked {
             .or_else(|| places.iter().position(mine))?;
         Some(places.swap_remove(at).claim)
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        let mut places = self.0.lock();
-        places.retain(|place| !place.claim.is_closed());
-        places.len()
-    }
 }
 
 /// How long a socket of this age may rest; `None` when it is not to be used again.

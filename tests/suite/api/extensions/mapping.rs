@@ -90,8 +90,8 @@ async fn observers_are_shown_every_settled_request() -> Result<()> {
     for _ in 0..5 {
         ask(&gateway, Speaks::Chat, &Speaks::Chat.question("gpt-5.5", "hello", true)).await?;
     }
-    eventually("all are shown", async || Ok((seen.lock().unwrap().len() == 5).then_some(()))).await?;
-    let records = seen.lock().unwrap().clone();
+    eventually("all are shown", async || Ok((seen.lock().len() == 5).then_some(()))).await?;
+    let records = seen.lock().clone();
     for one in &records {
         ensure!(one.provider == "codex" && one.model == "gpt-5.5" && one.http_status == 200, "{one:?}");
         ensure!(one.usage.input > 0 && one.failure.is_empty() && !one.account.is_empty(), "{one:?}");
@@ -99,7 +99,7 @@ async fn observers_are_shown_every_settled_request() -> Result<()> {
     gateway.stop().await
 }
 
-type Seen = std::sync::Arc<std::sync::Mutex<Vec<gateway_core::hooks::UsageRecord>>>;
+type Seen = std::sync::Arc<parking_lot::Mutex<Vec<gateway_core::hooks::UsageRecord>>>;
 
 /// Keeps what it is shown.
 struct Recorder {
@@ -129,7 +129,7 @@ impl gateway_core::hooks::UsageObserver for Recorder {
         records: &[gateway_core::hooks::UsageRecord],
     ) -> Result<(), gateway_core::hooks::HookError> {
         assert!(records.len() <= 256);
-        self.seen.lock().unwrap().extend(records.iter().cloned());
+        self.seen.lock().extend(records.iter().cloned());
         Ok(())
     }
 }
