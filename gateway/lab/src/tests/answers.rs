@@ -75,7 +75,7 @@ async fn the_wham_routes_answer_for_the_account() {
     assert_eq!(check["accounts"][0]["id"], "acc-lab-grace");
     assert_eq!(check["accounts"][0]["workspace_backend_origin"], "https://chatgpt.com");
     assert_eq!(get(&lab, 1, "/backend-api/wham/settings/user").await.status(), StatusCode::OK);
-    let unknown = get(&lab, 1, "/backend-api/ps/plugins/installed").await;
+    let unknown = get(&lab, 1, "/backend-api/ps/nothing-of-ours").await;
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     assert_eq!(body_json(unknown).await, json!({"detail": "Not Found"}));
     assert_eq!(get(&lab, 1, "/backend-api/codex/responses").await.status(), StatusCode::UPGRADE_REQUIRED);
