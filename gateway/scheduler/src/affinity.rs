@@ -162,7 +162,12 @@ impl Affinity {
             let fresh = Home::new(by, now);
             let mut home = match kept {
                 Some(home) if home.owner == by => Home { guest: None, ..home },
-                Some(home) if visit == Visit::Passing && home.guest != Some(by) => {
+                // Only a soft tie has a home to come back to: whoever went on with a response has it.
+                Some(home)
+                    if visit == Visit::Passing
+                        && matches!(key.tie(), Tie::Soft(_))
+                        && home.guest != Some(by) =>
+                {
                     self.put(*key, Home { guest: Some(by), used_at: now, ..home });
                     continue;
                 }

@@ -9,24 +9,40 @@ use gateway_domain::{TokenUsage, Window};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Ask { session: u8, response: Option<u8>, tried: Option<u8> },
-    Serve { made: u8 },
+    /// `response` counts back from the one that was made last.
+    Ask {
+        session: u8,
+        response: Option<u32>,
+        tried: Option<u8>,
+    },
+    Serve,
     Fail(FailureKind),
     Leave,
     Clock(i32),
-    Put { account: u8, paused: bool, most: u8, preference: u8 },
+    Put {
+        account: u8,
+        paused: bool,
+        most: u8,
+        preference: u8,
+    },
     Remove(u8),
-    Way { account: u8, closed: bool },
-    Quota { account: u8, used: f64 },
+    Way {
+        account: u8,
+        closed: bool,
+    },
+    Quota {
+        account: u8,
+        used: f64,
+    },
     Clear(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let account = 0_u8..6;
     prop_oneof![
-        8 => (0_u8..4, prop::option::of(0_u8..6), prop::option::of(0_u8..6))
+        8 => (0_u8..4, prop::option::of(0_u32..6), prop::option::of(0_u8..6))
             .prop_map(|(session, response, tried)| Step::Ask { session, response, tried }),
-        4 => (0_u8..6).prop_map(|made| Step::Serve { made }),
+        4 => Just(Step::Serve),
         3 => prop::sample::select(vec![
             FailureKind::RateLimited, FailureKind::QuotaExhausted, FailureKind::UpstreamFault,
             FailureKind::UpstreamTimeout, FailureKind::Overloaded, FailureKind::ModelNotSupported,
@@ -48,17 +64,19 @@ fn id(account: u8) -> AccountId {
     AccountId::parse(&format!("a{account}")).unwrap()
 }
 
-fn response(value: u8) -> TieKey {
+fn response(value: u32) -> TieKey {
     TieKey::new(Tie::Hard(HardTie::Response), "local", &format!("resp_{value}")).unwrap()
 }
 
 struct World {
     pool: Pool,
     /// What runs, and which response it goes on with.
-    open: Vec<(Lease, Option<u8>)>,
+    open: Vec<(Lease, Option<u32>)>,
     clock: i64,
-    /// Who made which response, and when: worked out beside the pool, which must come to the same.
-    made: HashMap<u8, (AccountRef, i64)>,
+    /// Who made which response, and when: worked out beside the pool, which must come to the same. Every answer is a new
+    /// response.
+    made: HashMap<u32, (AccountRef, i64)>,
+    responses: u32,
 }
 
 impl World {
@@ -66,14 +84,12 @@ impl World {
         Timestamp::from_millis(self.clock)
     }
 
-    fn makes(&mut self, account: AccountRef, response: u8) {
-        if !self.pool.slot(account).unwrap().removed {
-            self.made.insert(response, (account, self.clock));
-        }
+    fn makes(&mut self, account: AccountRef, response: u32) {
+        self.made.insert(response, (account, self.clock));
     }
 
     /// Who alone may go on with a response.
-    fn maker(&self, response: u8) -> Option<AccountRef> {
+    fn maker(&self, response: u32) -> Option<AccountRef> {
         let kept = i64::try_from(Tie::Hard(HardTie::Response).kept_for().as_millis()).unwrap();
         let (account, at) = self.made.get(&response)?;
         (0..kept).contains(&(self.clock - at)).then_some(*account)
@@ -84,7 +100,7 @@ impl World {
     }
 
     /// Asks, ranks, checks and takes, and holds what was taken to the rules.
-    fn ask(&mut self, session: u8, tie: Option<u8>, tried: Option<u8>) -> Result<(), TestCaseError> {
+    fn ask(&mut self, session: u8, tie: Option<u32>, tried: Option<u8>) -> Result<(), TestCaseError> {
         let now = self.now();
         let tried: Vec<AccountRef> = tried.map(|account| self.find(account)).into_iter().collect();
         let ask = Ask {
@@ -168,13 +184,19 @@ impl World {
 
     fn apply(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Ask { session, response, tried } => self.ask(session, response, tried)?,
-            Step::Serve { made } => {
+            Step::Ask { session, response, tried } => {
+                let named = response.and_then(|back| self.responses.checked_sub(back + 1));
+                self.ask(session, named, tried)?;
+            }
+            Step::Serve => {
                 let now = self.now();
                 let account = self.open.last().map(|(lease, _)| lease.account());
                 let usage = Some(TokenUsage { input: 9_000, input_cached: 100, output: 5, reasoning: 1 });
                 self.end(Ending::Served { first_event_ms: Some(5.0), usage });
                 if let Some(account) = account {
+                    // Also one that was removed meanwhile: nobody else may go on with its response.
+                    let made = self.responses;
+                    self.responses += 1;
                     self.makes(account, made);
                     self.pool.learn(account, &[response(made)], now);
                 }
@@ -210,7 +232,7 @@ proptest! {
     /// Never a tried, blocked, over-full or foreign-hard-tied account; every lease counted once; none at rest.
     #[test]
     fn whoever_is_chosen_may_be_chosen(steps in prop::collection::vec(step(), 0..150)) {
-        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000, made: HashMap::new() };
+        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000, made: HashMap::new(), responses: 0 };
         for step in steps {
             world.apply(step)?;
             prop_assert_eq!(world.pool.in_flight() as usize, world.open.len());
