@@ -23,7 +23,7 @@ pub use postgres::Postgres;
 pub use socket::{Socket, create};
 pub use spawned::{Spawned, binary, free_port, repository};
 pub use sse::{Event, events_of, read_events};
-pub use wait::eventually;
+pub use wait::{eventually, eventually_within};
 
 use serde_json::{Value, json};
 

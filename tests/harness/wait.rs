@@ -11,13 +11,25 @@ const PATIENCE: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// There is none in time, or asking fails.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    eventually_within(PATIENCE, what, ask).await
+}
+
+/// The same for what is known to take longer.
+///
+/// # Errors
+/// There is none in time, or asking fails.
+pub async fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
+    while begun.elapsed() < patience {
         if let Some(answer) = ask().await? {
             return Ok(answer);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    bail!("did not happen within {PATIENCE:?}: {what}")
+    bail!("did not happen within {patience:?}: {what}")
 }

@@ -1,6 +1,6 @@
 //! The last decisions: what was asked, what the policy answered, what happened. In memory, bounded, without text.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::hooks::{Hook, Mode};
 use crate::ports::Transport;
+use crate::ring::{Ring, RingLimits};
 use crate::stage::Route;
 
 /// Decisions kept.
@@ -206,7 +207,7 @@ impl DecisionState {
 impl Decision {
     /// A record for a request that just arrived.
     #[must_use]
-    pub fn open(id: RequestId, at: Timestamp, route: Route, body_bytes: usize) -> Self {
+    pub fn open(id: RequestId, at: Timestamp, route: Route, transport: Transport, body_bytes: usize) -> Self {
         let unknown: Arc<str> = Arc::from("");
         Self {
             id,
@@ -216,7 +217,7 @@ impl Decision {
                 client: unknown.clone(),
                 model: unknown,
                 session: None,
-                transport: Transport::Http,
+                transport,
                 streaming: false,
                 body_bytes,
                 edits: Vec::new(),
@@ -248,33 +249,30 @@ impl Decision {
 /// The ring of the last decisions.
 #[derive(Debug, Default)]
 pub struct DecisionLog {
-    ring: Mutex<Ring>,
+    kept: Mutex<Kept>,
 }
 
 #[derive(Debug, Default)]
-struct Ring {
-    order: VecDeque<(Arc<Decision>, usize)>,
+struct Kept {
+    ring: Ring<Arc<Decision>>,
     by_id: HashMap<RequestId, Arc<Decision>>,
-    candidates: usize,
 }
+
+/// How much the log keeps.
+const LIMITS: RingLimits = RingLimits { entries: MAX_DECISIONS, candidates: MAX_KEPT_CANDIDATES };
 
 impl DecisionLog {
     /// Keeps a decision, forgetting the oldest. `candidates` is how many accounts its question named.
     pub fn keep(&self, decision: Arc<Decision>, candidates: usize) {
-        let mut ring = self.ring.lock();
-        ring.candidates += candidates;
-        ring.by_id.insert(decision.id.clone(), decision.clone());
-        ring.order.push_back((decision, candidates));
+        let mut kept = self.kept.lock();
+        kept.by_id.insert(decision.id.clone(), decision.clone());
+        kept.ring.push(decision, candidates);
         let mut forgotten = None;
-        while ring.order.len() > MAX_DECISIONS
-            || (ring.candidates > MAX_KEPT_CANDIDATES && ring.order.len() > 1)
-        {
-            let Some((oldest, candidates)) = ring.order.pop_front() else { break };
-            ring.candidates -= candidates;
-            ring.by_id.remove(&oldest.id);
+        while let Some(oldest) = kept.ring.forget(LIMITS) {
+            kept.by_id.remove(&oldest.id);
             forgotten = Some(oldest);
         }
-        drop(ring);
+        drop(kept);
         // Taken apart where nobody waits for it.
         drop(forgotten);
     }
@@ -282,15 +280,14 @@ impl DecisionLog {
     /// The record of a request, while it is kept.
     #[must_use]
     pub fn find(&self, id: &RequestId) -> Option<Arc<Decision>> {
-        self.ring.lock().by_id.get(id).cloned()
+        self.kept.lock().by_id.get(id).cloned()
     }
 
     /// The newest decisions that `keep` accepts, the newest first, at most `limit`.
     #[must_use]
     pub fn newest(&self, limit: usize, mut keep: impl FnMut(&Decision) -> bool) -> Vec<Arc<Decision>> {
         // The lock is held for the copy of pointers only; filtering reads other locks.
-        let all: Vec<Arc<Decision>> =
-            self.ring.lock().order.iter().rev().map(|(kept, _)| kept.clone()).collect();
+        let all: Vec<Arc<Decision>> = self.kept.lock().ring.iter().rev().cloned().collect();
         all.into_iter().filter(|decision| keep(decision)).take(limit).collect()
     }
 }
@@ -301,7 +298,7 @@ mod tests {
 
     fn decision(id: usize) -> Arc<Decision> {
         let id = RequestId::parse(&format!("req_{id}")).unwrap();
-        Arc::new(Decision::open(id, Timestamp::from_secs(0), Route::Responses, 0))
+        Arc::new(Decision::open(id, Timestamp::from_secs(0), Route::Responses, Transport::Http, 0))
     }
 
     #[test]

@@ -203,7 +203,7 @@ pub struct Gateway {
     pub(crate) keeper: TokenKeeper,
     pub(crate) ledger: Arc<dyn Ledger>,
     /// The pool's limits as answers show them, and when they were added up.
-    pub(crate) recent_quota: Mutex<Option<(tokio::time::Instant, Arc<crate::pool_view::PoolQuota>)>>,
+    pub(crate) recent_limits: Mutex<Option<(tokio::time::Instant, Arc<http::HeaderMap>)>>,
     pub(crate) settlements: mpsc::Sender<SettlementRecord>,
     pub(crate) tracker: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -268,7 +268,7 @@ impl Gateway {
             decisions: DecisionLog::default(),
             trace: TraceLog::new(parts.trace),
             ledger: parts.ledger.clone(),
-            recent_quota: Mutex::default(),
+            recent_limits: Mutex::default(),
             settlements,
             tracker: parts.tracker,
             stopping: parts.stopping,

@@ -17,6 +17,8 @@ use crate::ports::{AccountStore, Observer, RefreshOutcome, Refresher, StoreError
 pub const REFRESH_AHEAD: Duration = Duration::from_secs(5 * 60);
 /// The longest a request waits for a rotation.
 pub const WAIT_FOR_REFRESH: Duration = Duration::from_secs(30);
+/// Rotations that a refused token is worth: the one that runs already may be the one that brought it.
+const MAX_ROTATIONS: u32 = 2;
 
 /// What a request needs of an account's tokens.
 #[derive(Debug, Clone)]
@@ -143,24 +145,21 @@ impl TokenKeeper {
     /// There is none and none can be had now.
     pub async fn renew(&self, id: &AccountId, refused: CredentialVersion) -> Result<AccessToken, NoToken> {
         let cell = self.cell(id).ok_or_else(|| NoToken::Passing("the account has no tokens".to_owned()))?;
-        if cell.current.load().version > refused {
-            return Ok(AccessToken::clone(&cell.current.load()));
+        for _ in 0..MAX_ROTATIONS {
+            if cell.current.load().version > refused {
+                return Ok(AccessToken::clone(&cell.current.load()));
+            }
+            let outcome = ended(self.start(id, &cell)).await;
+            let current = AccessToken::clone(&cell.current.load());
+            match outcome {
+                // Also when there are newer tokens: they may be somebody else's.
+                RefreshOutcome::SignInNeeded { code } => return Err(NoToken::SignInNeeded { code }),
+                _ if current.version > refused => return Ok(current),
+                RefreshOutcome::Failed { message } => return Err(NoToken::Passing(message)),
+                RefreshOutcome::Refreshed | RefreshOutcome::Elsewhere => {}
+            }
         }
-        let mut rotation = self.start(id, &cell);
-        let waited = tokio::time::timeout(WAIT_FOR_REFRESH, rotation.wait_for(Option::is_some)).await;
-        let outcome = match waited {
-            Ok(Ok(outcome)) => outcome.clone(),
-            Ok(Err(_)) => Some(RefreshOutcome::Failed { message: "the rotation was interrupted".to_owned() }),
-            Err(_) => Some(RefreshOutcome::Failed { message: "the rotation takes too long".to_owned() }),
-        };
-        let current = AccessToken::clone(&cell.current.load());
-        match outcome {
-            // Also when there are newer tokens: they may be somebody else's.
-            Some(RefreshOutcome::SignInNeeded { code }) => Err(NoToken::SignInNeeded { code }),
-            _ if current.version > refused => Ok(current),
-            Some(RefreshOutcome::Failed { message }) => Err(NoToken::Passing(message)),
-            _ => Err(NoToken::Passing("the rotation brought no newer token".to_owned())),
-        }
+        Err(NoToken::Passing("the rotation brought no newer token".to_owned()))
     }
 
     /// Rotates tokens that are still those of `known`, and waits until that has ended, however it ends: who counts
@@ -200,6 +199,16 @@ impl TokenKeeper {
     }
 }
 
+/// How a rotation ended, if it ends in time.
+async fn ended(mut rotation: InFlight) -> RefreshOutcome {
+    let failed = |message: &str| RefreshOutcome::Failed { message: message.to_owned() };
+    match tokio::time::timeout(WAIT_FOR_REFRESH, rotation.wait_for(Option::is_some)).await {
+        Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| failed("the rotation was interrupted")),
+        Ok(Err(_)) => failed("the rotation was interrupted"),
+        Err(_) => failed("the rotation takes too long"),
+    }
+}
+
 fn report(keeper: &TokenKeeper, id: &AccountId, outcome: &RefreshOutcome) {
     match outcome {
         RefreshOutcome::Refreshed => {
@@ -215,5 +224,95 @@ fn report(keeper: &TokenKeeper, id: &AccountId, outcome: &RefreshOutcome) {
             tracing::warn!(account.id = %id, error.code = code, "the account must be signed in again");
             keeper.observer.refreshed("sign_in_needed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+    use gateway_domain::{AccountIdentity, AccountKind, AccountSettings, Failure};
+
+    use super::*;
+    use crate::import::tests::fake::{FakeStore, NOW};
+    use crate::ports::{Ended, Imported, NewAccount, RankingSeen};
+
+    struct Unseen;
+
+    impl Observer for Unseen {
+        fn status_of(&self, _: &Failure) -> u16 {
+            500
+        }
+        fn ended(&self, _: Ended<'_>) {}
+        fn ranked(&self, _: RankingSeen) {}
+        fn settlement_dropped(&self) {}
+        fn refreshed(&self, _: &'static str) {}
+    }
+
+    fn tokens(access: &str) -> Credentials {
+        Credentials {
+            access_token: access.into(),
+            refresh_token: Some("r".into()),
+            id_token: None,
+            expires_at: None,
+            refreshed_at: NOW,
+        }
+    }
+
+    fn account() -> NewAccount {
+        NewAccount {
+            id: AccountId::generate(),
+            kind: AccountKind::Codex,
+            name: "ada".to_owned(),
+            identity: AccountIdentity {
+                workspace_id: Some("w".to_owned()),
+                user_id: Some("u".to_owned()),
+                email: None,
+            },
+            plan: None,
+            settings: AccountSettings::default(),
+            created_at: NOW,
+        }
+    }
+
+    /// Each rotation stores new tokens at once and ends when it is let.
+    struct Slow {
+        store: Arc<FakeStore>,
+        ends: tokio::sync::Semaphore,
+    }
+
+    struct Shared(Arc<Slow>);
+
+    impl Refresher for Shared {
+        fn refresh(&self, _: AccountId) -> BoxFuture<'static, RefreshOutcome> {
+            let slow = self.0.clone();
+            async move {
+                drop(slow.store.import(account(), tokens("newer")).await);
+                slow.ends.acquire().await.map_or_else(drop, tokio::sync::SemaphorePermit::forget);
+                RefreshOutcome::Refreshed
+            }
+            .boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_the_running_rotation_brought_is_worth_another_one() {
+        let store = Arc::new(FakeStore::default());
+        let id = match store.import(account(), tokens("first")).await.unwrap() {
+            Imported::Added(account) | Imported::Updated(account) => account.id,
+        };
+        let slow = Arc::new(Slow { store: store.clone(), ends: tokio::sync::Semaphore::new(0) });
+        let refresher = Arc::new(Shared(slow.clone()));
+        let keeper = TokenKeeper::new(store, refresher, TaskTracker::new(), Arc::new(Unseen));
+        keeper.load(&id).await.unwrap();
+        // The first rotation is durable and read from the store, but its process has not ended yet.
+        drop(keeper.start(&id, &keeper.cell(&id).unwrap()));
+        tokio::task::yield_now().await;
+        keeper.load(&id).await.unwrap();
+        assert_eq!(keeper.peek(&id).unwrap().version, CredentialVersion(2));
+        // Its token is refused all the same.
+        slow.ends.add_permits(2);
+        let renewed = keeper.renew(&id, CredentialVersion(2)).await.unwrap();
+        assert_eq!(renewed.version, CredentialVersion(3));
     }
 }

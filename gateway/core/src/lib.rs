@@ -25,6 +25,7 @@ pub mod ranking;
 mod redeem;
 pub mod refresh;
 pub mod replay;
+mod ring;
 pub mod sign_in;
 pub mod stage;
 pub mod trace;

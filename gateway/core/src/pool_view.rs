@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_domain::{AccountKind, Credits, FeatureWindow, QuotaSnapshot, Timestamp, Window, WindowKind};
-use gateway_protocol::codex::limit_headers;
+use gateway_protocol::codex::{is_limit_header, limit_headers};
 use gateway_scheduler::{Availability, Pool, Slot};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -40,31 +40,37 @@ impl Gateway {
     /// Puts the pool's limits in the place of one account's, in the headers of its answer. With a single account they are
     /// the same.
     pub(crate) fn show_pool_limits(&self, headers: &mut HeaderMap) {
-        if self.accounts().len() < 2 || !headers.keys().any(is_limit) {
+        if self.accounts().len() < 2 {
             return;
         }
-        let pool = self.recent_pool_quota();
-        let of_account: Vec<HeaderName> = headers.keys().filter(|name| is_limit(name)).cloned().collect();
-        for name in of_account {
+        let of_account = headers.keys().filter(|name| is_limit_header(name.as_str()));
+        let of_account: Vec<HeaderName> = of_account.cloned().collect();
+        if of_account.is_empty() {
+            return;
+        }
+        let of_pool = self.recent_limits();
+        for name in of_account.iter().filter(|name| !of_pool.contains_key(*name)) {
             headers.remove(name);
         }
-        for (name, value) in limit_headers(&pool.quota, self.now()) {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                headers.insert(name, value);
-            }
+        for (name, value) in &*of_pool {
+            headers.insert(name, value.clone());
         }
     }
 
-    /// The same limits, added up at most once in a while: a large pool is not walked for each answer.
-    fn recent_pool_quota(&self) -> Arc<PoolQuota> {
+    /// The pool's limits as headers, added up and written at most once in a while: a large pool is not walked for each
+    /// answer.
+    fn recent_limits(&self) -> Arc<HeaderMap> {
         let now = Instant::now();
-        let mut recent = self.recent_quota.lock();
-        if let Some((_, quota)) = recent.as_ref().filter(|(at, _)| now.duration_since(*at) < RECENT) {
-            return quota.clone();
+        let mut recent = self.recent_limits.lock();
+        if let Some((_, limits)) = recent.as_ref().filter(|(at, _)| now.duration_since(*at) < RECENT) {
+            return limits.clone();
         }
-        let quota = Arc::new(self.pool_quota());
-        *recent = Some((now, quota.clone()));
-        quota
+        let written = limit_headers(&self.pool_quota().quota, self.now());
+        let header =
+            |(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?));
+        let limits: Arc<HeaderMap> = Arc::new(written.into_iter().filter_map(header).collect());
+        *recent = Some((now, limits.clone()));
+        limits
     }
 
     /// What a client used since the ledger began.
@@ -74,14 +80,6 @@ impl Gateway {
     pub async fn usage_of_client(&self, client: &str) -> Result<ClientUsage, StoreError> {
         self.ledger.used_by(client).await
     }
-}
-
-/// Whether a header tells one account's limits, or one feature's (`x-codex-primary-…`, `x-<feature>-secondary-…`).
-fn is_limit(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let is_window = ["-primary-", "-secondary-"].iter().any(|slot| name.contains(slot));
-    name.starts_with("x-")
-        && (is_window || name == "x-codex-plan-type" || name.starts_with("x-codex-credits-"))
 }
 
 fn pool_quota(pool: &Pool, now: Timestamp) -> PoolQuota {

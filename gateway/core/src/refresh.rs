@@ -17,8 +17,10 @@ use crate::ports::{
 
 /// The longest a rotation may take; its claim ends then, whoever held it.
 pub const CLAIM_LIFETIME: Duration = Duration::from_secs(60);
-/// How often somebody else's claim is looked at.
+/// How often somebody else's rotation is looked at.
 const POLL_EVERY: Duration = Duration::from_millis(50);
+/// After so many looks the claim itself is asked for again: whoever had it may have given up.
+const LOOKS_BETWEEN_CLAIMS: u32 = 10;
 /// How often storing a rotated token is tried: the old one is spent, so giving up early would lose the account.
 const STORE_TRIES: u32 = 40;
 /// The pause between these tries.
@@ -50,14 +52,12 @@ pub struct Errand {
 /// are durable. Tokens that a Codex CLI renewed first are taken over instead of spending ours.
 pub async fn rotate(means: Means<'_>, id: &AccountId, errand: Errand) -> RefreshOutcome {
     let Means { store, issuer, clock, files } = means;
-    let now = clock.now();
     let holder = ClaimHolder(RequestId::generate().to_string());
-    let claim = store.claim_refresh(id, &holder, now, now.plus(CLAIM_LIFETIME)).await;
-    let (credentials, version) = match claim {
-        Ok(Claim::Granted { credentials, version }) => (credentials, version),
-        Ok(Claim::Busy { until }) => return wait_for_other(store, clock, id, until).await,
-        Err(error) => return failed(format!("cannot claim the rotation: {error}")),
+    let (credentials, version) = match claim(store, clock, id, &holder).await {
+        Ok(ours) => ours,
+        Err(outcome) => return outcome,
     };
+    let now = clock.now();
     let theirs = match &errand.shared {
         Some(shared) => files.read(&shared.path).await.ok().flatten(),
         None => None,
@@ -218,21 +218,101 @@ async fn dead(
     }
 }
 
-/// Waits until somebody else's rotation is over: its result is what counts.
-async fn wait_for_other(
+/// What the answer to a claim means for who asked before and was told to wait.
+#[derive(Debug, PartialEq)]
+enum Turn {
+    /// These tokens are ours to spend.
+    Ours(Box<Credentials>, CredentialVersion),
+    /// Somebody else put newer tokens in the place of those that we waited for. `held`: we hold a claim on them now.
+    Replaced { held: bool },
+    /// Somebody else is at the tokens of this version.
+    Wait(CredentialVersion),
+}
+
+fn turn(waited_for: Option<CredentialVersion>, claim: Claim) -> Turn {
+    let is_newer = |version| waited_for.is_some_and(|waited_for| waited_for != version);
+    match claim {
+        Claim::Granted { version, .. } if is_newer(version) => Turn::Replaced { held: true },
+        Claim::Granted { credentials, version } => Turn::Ours(Box::new(credentials), version),
+        Claim::Busy { version, .. } if is_newer(version) => Turn::Replaced { held: false },
+        Claim::Busy { version, .. } => Turn::Wait(version),
+    }
+}
+
+/// Takes the right to rotate. While somebody else has it their result is waited for, because it is as good as ours; if
+/// they give up, it is our turn.
+async fn claim(
     store: &dyn AccountStore,
     clock: &dyn Clock,
     id: &AccountId,
-    until: Timestamp,
-) -> RefreshOutcome {
-    let before = store.credentials(id).await.map(|(_, version)| version);
-    let deadline = tokio::time::Instant::now() + Duration::from_millis(clock.now().millis_until(until));
-    while tokio::time::Instant::now() < deadline {
-        tokio::time::sleep(POLL_EVERY).await;
-        let now = store.credentials(id).await.map(|(_, version)| version);
-        if now != before {
-            return RefreshOutcome::Elsewhere;
+    holder: &ClaimHolder,
+) -> Result<(Credentials, CredentialVersion), RefreshOutcome> {
+    let give_up = tokio::time::Instant::now() + CLAIM_LIFETIME;
+    let mut waited_for = None;
+    while tokio::time::Instant::now() < give_up {
+        let now = clock.now();
+        let answer = store.claim_refresh(id, holder, now, now.plus(CLAIM_LIFETIME)).await;
+        let answer = answer.map_err(|error| failed(format!("cannot claim the rotation: {error}")))?;
+        match turn(waited_for, answer) {
+            Turn::Ours(credentials, version) => return Ok((*credentials, version)),
+            Turn::Replaced { held } => {
+                if held {
+                    // Best effort: an unreturned claim ends by itself.
+                    drop(store.abandon_refresh(id, holder).await);
+                }
+                return Err(RefreshOutcome::Elsewhere);
+            }
+            Turn::Wait(version) => {
+                waited_for = Some(version);
+                if replaced_soon(store, id, version).await {
+                    return Err(RefreshOutcome::Elsewhere);
+                }
+            }
         }
     }
-    failed("another rotation of this account did not finish in time")
+    Err(failed("another rotation of this account did not finish in time"))
+}
+
+/// Whether tokens give way to newer ones within a few looks. Looking is cheap, claiming again is not.
+async fn replaced_soon(store: &dyn AccountStore, id: &AccountId, version: CredentialVersion) -> bool {
+    for _ in 0..LOOKS_BETWEEN_CLAIMS {
+        tokio::time::sleep(POLL_EVERY).await;
+        if store.credentials(id).await.is_ok_and(|(_, now)| now != version) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_claim_means_depends_on_what_was_waited_for() {
+        let tokens = Credentials {
+            access_token: "a".into(),
+            refresh_token: None,
+            id_token: None,
+            expires_at: None,
+            refreshed_at: Timestamp::from_secs(0),
+        };
+        let version = CredentialVersion;
+        let granted = |number| Claim::Granted { credentials: tokens.clone(), version: version(number) };
+        let busy = |number| Claim::Busy { until: Timestamp::from_secs(60), version: version(number) };
+        let ours = |number| Turn::Ours(Box::new(tokens.clone()), version(number));
+        for (waited_for, claim, expect) in [
+            (None, granted(3), ours(3)),
+            (None, busy(3), Turn::Wait(version(3))),
+            // They gave up, or their claim ended.
+            (Some(3), granted(3), ours(3)),
+            (Some(3), busy(3), Turn::Wait(version(3))),
+            // They were done before we looked again, and perhaps the next one has begun.
+            (Some(3), granted(4), Turn::Replaced { held: true }),
+            (Some(3), busy(4), Turn::Replaced { held: false }),
+        ] {
+            let told = format!("{waited_for:?} {claim:?}");
+            assert_eq!(turn(waited_for.map(version), claim), expect, "{told}");
+        }
+    }
 }

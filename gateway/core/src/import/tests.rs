@@ -1,6 +1,6 @@
 //! What an import does to a pool: tables of texts against what is stored, and many at once.
 
-mod fake;
+pub(crate) mod fake;
 
 use std::fmt::Write as _;
 

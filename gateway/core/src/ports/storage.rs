@@ -116,6 +116,9 @@ pub enum Claim {
     Busy {
         /// When the other claim ends.
         until: Timestamp,
+        /// The version that the other one replaces, read together with the claim: looked up later, it may already be
+        /// the new one.
+        version: CredentialVersion,
     },
 }
 

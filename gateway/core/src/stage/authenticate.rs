@@ -1,6 +1,6 @@
 //! Who is calling. Keys are looked up by their hash; a caller on this machine needs none.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use gateway_domain::{Failure, FailureKind, KeyScope, RequestId};
 use http::HeaderMap;
@@ -35,6 +35,15 @@ impl Caller {
         match self {
             Self::Local => "local",
             Self::Key { label, .. } => label,
+        }
+    }
+
+    /// The same name, for whoever keeps it.
+    pub(crate) fn shared_label(&self) -> Arc<str> {
+        static LOCAL: LazyLock<Arc<str>> = LazyLock::new(|| Caller::Local.label().into());
+        match self {
+            Self::Local => LOCAL.clone(),
+            Self::Key { label, .. } => label.clone(),
         }
     }
 

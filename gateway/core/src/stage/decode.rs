@@ -8,7 +8,7 @@ use gateway_protocol::calls::files_named;
 use gateway_protocol::responses::{self, CallerKind, CodexBody, RequestError, Routing};
 use gateway_protocol::translate::codec;
 use gateway_protocol::turn::{self, Dropped, TurnError, TurnRequest};
-use gateway_scheduler::{HardTie, SoftTie, Tie, TieKey};
+use gateway_scheduler::{HardTie, RequestInfo, SoftTie, Surface, Tie, TieKey};
 use http::HeaderMap;
 
 use super::call::{self, Call};
@@ -161,6 +161,23 @@ pub async fn decode(authenticated: Authenticated, instance: &str) -> Result<Deco
 }
 
 impl Decoded {
+    /// What policies, mappings and filters are told of it.
+    pub(crate) fn info(&self, attempt: u32) -> RequestInfo {
+        RequestInfo {
+            request_id: self.id.clone(),
+            client: self.caller.label().to_owned(),
+            session: self.session.clone(),
+            model: self.model.clone(),
+            surface: match self.kind {
+                CallerKind::Codex => Surface::Cli,
+                CallerKind::Foreign => Surface::Api,
+            },
+            streaming: self.wants_stream,
+            body_bytes: u32::try_from(self.body_bytes).unwrap_or(u32::MAX),
+            attempt,
+        }
+    }
+
     /// The same request with another body, which a mapping or a filter made of its own. Who asks, in which
     /// conversation, and in which form the answer is to come stays as it was.
     pub(crate) async fn reread(&self, body: Bytes) -> Result<Self, Failure> {

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_domain::{Dispatch, Failure, FailureKind, ModelName, Retry};
-use gateway_protocol::responses::CallerKind;
 use gateway_protocol::texts::{Wishes, retarget};
-use gateway_scheduler::{RequestInfo, Surface};
 
 use super::Route;
 use super::acting;
@@ -226,19 +224,7 @@ fn context(gateway: &Gateway, decoded: &Decoded) -> RequestContext {
         Some(((*name).to_owned(), value.to_owned()))
     });
     RequestContext {
-        info: RequestInfo {
-            request_id: decoded.id.clone(),
-            client: decoded.caller.label().to_owned(),
-            session: decoded.session.clone(),
-            model: decoded.model.clone(),
-            surface: match decoded.kind {
-                CallerKind::Codex => Surface::Cli,
-                CallerKind::Foreign => Surface::Api,
-            },
-            streaming: decoded.wants_stream,
-            body_bytes: u32::try_from(decoded.body_bytes).unwrap_or(u32::MAX),
-            attempt: 0,
-        },
+        info: decoded.info(0),
         now: gateway.now(),
         seed: gateway.next_seed(),
         dialect: decoded.route.dialect(),

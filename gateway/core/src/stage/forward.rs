@@ -230,7 +230,7 @@ async fn send(
     }
     let Outgoing { endpoint, body, dialect, reading, names, notes } = outgoing(decoded, &to)?;
     settlement.worded(notes);
-    let client = TurnClient { label: Arc::from(decoded.caller.label()), transport: decoded.transport };
+    let client = TurnClient { label: decoded.caller.shared_label(), transport: decoded.transport };
     let request = UpstreamRequest {
         to,
         endpoint,
@@ -294,8 +294,8 @@ async fn send(
 }
 
 /// The public dialect has no events of the backend's own. Codex reads them all the same on a socket, where a turn has no
-/// headers that could tell its quota.
-/// Where more than one account stands behind the gateway, the limits of one are nobody's to see.
+/// headers that could tell its quota. Where more than one account stands behind the gateway, the limits of one are
+/// nobody's to see.
 fn own_events(gateway: &Gateway, decoded: &Decoded) -> OwnEvents {
     let is_codex_socket = decoded.transport == Transport::WebSocket && decoded.kind == CallerKind::Codex;
     match decoded.route {

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use gateway_domain::{AccountId, AccountKind, Failure, FailureKind, ModelName, Timestamp};
 use gateway_protocol::models::Catalogue;
-use gateway_protocol::responses::CallerKind;
 use gateway_scheduler::{
-    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, Roster, Surface,
-    Verdict, Way,
+    AccountRef, Action, Ask, Asked, ClosedWays, Ending, HardTie, Lease, Loss, Nobody, Pool, Roster, Verdict,
+    Way,
 };
 use tokio::time::Instant;
 
@@ -197,19 +196,7 @@ fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Question 
 }
 
 fn question(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> (Asked, Arc<Roster>, ClosedWays) {
-    let info = gateway_scheduler::RequestInfo {
-        request_id: decoded.id.clone(),
-        client: decoded.caller.label().to_owned(),
-        session: decoded.session.clone(),
-        model: decoded.model.clone(),
-        surface: match decoded.kind {
-            CallerKind::Codex => Surface::Cli,
-            CallerKind::Foreign => Surface::Api,
-        },
-        streaming: decoded.wants_stream,
-        body_bytes: u32::try_from(decoded.body_bytes).unwrap_or(u32::MAX),
-        attempt: u32::try_from(tried.len()).unwrap_or(u32::MAX),
-    };
+    let info = decoded.info(u32::try_from(tried.len()).unwrap_or(u32::MAX));
     let mut wanted = Ask::new(info, gateway.next_seed());
     wanted.ties.clone_from(&decoded.ties);
     tried.clone_into(&mut wanted.tried);

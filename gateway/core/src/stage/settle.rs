@@ -43,14 +43,14 @@ impl Settlement {
     /// Opens the accounting of a request that just arrived.
     pub(crate) fn open(gateway: &Arc<Gateway>, received: &Received) -> Self {
         gateway.traffic.lock().arrived(received.at.as_secs());
-        let decision = Decision::open(received.id.clone(), received.at, received.route, received.body.len());
-        decision.update(|state| state.transport = received.transport);
+        let Received { at, route, transport, .. } = *received;
+        let decision = Decision::open(received.id.clone(), at, route, transport, received.body.len());
         Self {
             gateway: gateway.clone(),
             decision: Arc::new(decision),
-            route: received.route,
-            transport: received.transport,
-            at: received.at,
+            route,
+            transport,
+            at,
             started: received.started,
             overhead: None,
             first_event: None,
@@ -81,7 +81,7 @@ impl Settlement {
     /// Notes what was asked.
     pub(crate) fn decoded(&self, decoded: &Decoded) {
         self.decision.update(|state| {
-            state.client = Arc::from(decoded.caller.label());
+            state.client = decoded.caller.shared_label();
             state.model = Arc::from(decoded.model.as_str());
             state.session.clone_from(&decoded.session);
             state.streaming = decoded.wants_stream;

@@ -1,12 +1,12 @@
 //! The ring of traced rankings: all of them or a share, the oldest forgotten first.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gateway_scheduler::RankInput;
 use parking_lot::Mutex;
 
 use crate::decisions::Ranking;
+use crate::ring::{Ring, RingLimits};
 
 /// Rankings kept unless the settings say otherwise.
 pub const DEFAULT_KEPT: usize = 10_000;
@@ -32,13 +32,7 @@ impl Default for TraceOptions {
 #[derive(Debug, Default)]
 pub struct TraceLog {
     options: TraceOptions,
-    ring: Mutex<Ring>,
-}
-
-#[derive(Debug, Default)]
-struct Ring {
-    order: VecDeque<Arc<Ranking>>,
-    candidates: usize,
+    ring: Mutex<Ring<Arc<Ranking>>>,
 }
 
 impl TraceLog {
@@ -59,16 +53,12 @@ impl TraceLog {
         if self.options.kept == 0 || !self.wants(&ranking.input) {
             return;
         }
-        let mut forgotten = Vec::new();
+        let limits = RingLimits { entries: self.options.kept, candidates: MAX_TRACED_CANDIDATES };
+        let mut forgotten = None;
         let mut ring = self.ring.lock();
-        ring.candidates += ranking.input.candidates.len();
-        ring.order.push_back(Arc::clone(ranking));
-        while ring.order.len() > self.options.kept
-            || (ring.candidates > MAX_TRACED_CANDIDATES && ring.order.len() > 1)
-        {
-            let Some(oldest) = ring.order.pop_front() else { break };
-            ring.candidates -= oldest.input.candidates.len();
-            forgotten.push(oldest);
+        ring.push(Arc::clone(ranking), ranking.input.candidates.len());
+        while let Some(oldest) = ring.forget(limits) {
+            forgotten = Some(oldest);
         }
         drop(ring);
         // Taken apart where nobody waits for it.
@@ -78,7 +68,7 @@ impl TraceLog {
     /// What is kept, the oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Ranking>> {
-        self.ring.lock().order.iter().cloned().collect()
+        self.ring.lock().iter().cloned().collect()
     }
 
     /// Whole conversations are kept or left out: a part of one says nothing about where it moved.

@@ -8,7 +8,7 @@ mod redeem;
 
 pub use classify::{classify_answer, classify_error_object, dead_token_code};
 pub use quota::{
-    accounts_check_body, client_usage_body, limit_headers, quota_from_event, quota_from_header_list,
-    quota_from_headers, quota_from_status, quota_from_usage, usage_body,
+    accounts_check_body, client_usage_body, is_limit_header, limit_headers, quota_from_event,
+    quota_from_header_list, quota_from_headers, quota_from_status, quota_from_usage, usage_body,
 };
 pub use redeem::{Redemption, redeem_body, redemption};

@@ -10,7 +10,7 @@ mod write;
 pub use headers::{quota_from_header_list, quota_from_headers};
 pub use json::{quota_from_event, quota_from_usage};
 pub use status::quota_from_status;
-pub use write::{accounts_check_body, client_usage_body, limit_headers, usage_body};
+pub use write::{accounts_check_body, client_usage_body, is_limit_header, limit_headers, usage_body};
 
 use std::time::Duration;
 

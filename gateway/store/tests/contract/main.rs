@@ -72,6 +72,8 @@ cases! {
     refresh:
         a_claim_is_exclusive_until_it_ends
         a_claim_outlives_its_process
+        who_waits_for_a_rotation_takes_its_result
+        who_waits_for_a_rotation_that_is_given_up_goes_on
         of_many_claims_at_once_one_is_granted
         a_result_is_stored_and_frees_the_claim
         a_stale_result_changes_nothing

@@ -85,9 +85,9 @@ async fn take_step(
                     (model.claimed_until, model.holder) = (until, label);
                     "claim: granted".to_owned()
                 }
-                Claim::Busy { until } => {
+                Claim::Busy { until, version: number } => {
                     assert!(model.claimed_until > model.now, "busy while free");
-                    assert_eq!(until, at(model.claimed_until));
+                    assert_eq!((until, number.0), (at(model.claimed_until), model.version));
                     "claim: busy".to_owned()
                 }
             }

@@ -1,8 +1,22 @@
 //! Cases: the rotation of tokens, where a mistake costs an account.
 
-use futures_util::future::join_all;
+use std::future::ready;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 use gateway_core::ports::storage::{Claim, Finished, Learned, NewAccount, SeatFit, StoreError};
-use gateway_domain::{AccountIdentity, AccountState, SignInReason};
+use gateway_core::ports::{
+    Clock, IssuedTokens, RefreshOutcome, Replaced, SharedFiles, SystemClock, TokenIssuer, TokenIssuerError,
+    Way,
+};
+use gateway_core::refresh::{Errand, Means, rotate};
+use gateway_domain::{
+    AccountId, AccountIdentity, AccountState, Credentials, Secret, SignInReason, Timestamp,
+};
+use gateway_store::Store;
 
 use crate::fixture::Fixture;
 use crate::values::{
@@ -280,4 +294,75 @@ pub async fn tokens_of_a_seat_that_does_not_fit_are_kept_and_the_account_is_set_
     let account = listed(&store, &known).await.account;
     assert_eq!(account.state, aside(SeatFit::SomebodyElse));
     assert_eq!(account.identity, seat("known", "workspace", "known").identity);
+}
+
+/// Hands out tokens, and counts how often.
+#[derive(Default)]
+struct Issuer(AtomicU32);
+
+impl TokenIssuer for Issuer {
+    fn rotate(&self, _: Secret, _: Way) -> BoxFuture<'_, Result<IssuedTokens, TokenIssuerError>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let Credentials { access_token, refresh_token, id_token, .. } = tokens("issued");
+        let issued = IssuedTokens { access_token, refresh_token, id_token, expires_in: Some(3_600) };
+        ready(Ok(issued)).boxed()
+    }
+}
+
+/// No Codex CLI shares anything here.
+struct NoFiles;
+
+impl SharedFiles for NoFiles {
+    fn changed_at(&self, _: &Path) -> BoxFuture<'_, Result<Option<Timestamp>, String>> {
+        ready(Ok(None)).boxed()
+    }
+
+    fn read(&self, _: &Path) -> BoxFuture<'_, Result<Option<Secret>, String>> {
+        ready(Ok(None)).boxed()
+    }
+
+    fn replace(&self, _: &Path, _: Secret, _: Secret) -> BoxFuture<'_, Result<Replaced, String>> {
+        ready(Err("nothing is shared".to_owned())).boxed()
+    }
+}
+
+/// Rotates while somebody else holds the claim, who does `other` once the rotation waits for them. How it ended, and how
+/// often a token was spent.
+async fn rotate_behind(store: &Store, id: &AccountId, other: impl AsyncFnOnce()) -> (RefreshOutcome, u32) {
+    let issuer = Issuer::default();
+    let accounts = store.accounts();
+    let means = Means { store: &*accounts, issuer: &issuer, clock: &SystemClock, files: &NoFiles };
+    let waiting = rotate(means, id, Errand { way: Way::Direct, shared: None });
+    let (outcome, ()) = futures_util::future::join(waiting, async {
+        // Long enough that it looked at least once; a rotation that is slower than that only proves less.
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        other().await;
+    })
+    .await;
+    (outcome, issuer.0.load(Ordering::Relaxed))
+}
+
+pub async fn who_waits_for_a_rotation_takes_its_result(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let now = SystemClock.now().as_secs();
+    let theirs = claim_as(&store, &id, "other", now, now + 60).await;
+    let waited = rotate_behind(&store, &id, async || {
+        store.accounts().finish_refresh(&id, theirs, tokens("theirs"), None).await.unwrap();
+    });
+    assert_eq!(waited.await, (RefreshOutcome::Elsewhere, 0));
+    assert_eq!(stored(&store, &id).await, (tokens("theirs"), 2));
+    assert_eq!(busy(&store, &id, now).await, None, "no claim is left behind");
+}
+
+pub async fn who_waits_for_a_rotation_that_is_given_up_goes_on(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = add(&store, "work").await;
+    let now = SystemClock.now().as_secs();
+    claim_as(&store, &id, "other", now, now + 60).await;
+    let waited = rotate_behind(&store, &id, async || {
+        store.accounts().abandon_refresh(&id, &holder("other")).await.unwrap();
+    });
+    assert_eq!(waited.await, (RefreshOutcome::Refreshed, 1));
+    assert_eq!(stored(&store, &id).await.1, 2);
 }

@@ -84,7 +84,7 @@ pub async fn claim(store: &Store, id: &AccountId, now: i64, until: i64) -> Crede
 pub async fn claim_as(store: &Store, id: &AccountId, name: &str, now: i64, until: i64) -> CredentialVersion {
     match store.accounts().claim_refresh(id, &holder(name), at(now), at(until)).await.unwrap() {
         Claim::Granted { version, .. } => version,
-        Claim::Busy { until } => panic!("busy until {until:?}"),
+        Claim::Busy { until, .. } => panic!("busy until {until:?}"),
     }
 }
 
@@ -92,7 +92,7 @@ pub async fn claim_as(store: &Store, id: &AccountId, name: &str, now: i64, until
 pub async fn busy(store: &Store, id: &AccountId, now: i64) -> Option<Timestamp> {
     match store.accounts().claim_refresh(id, &holder("busy?"), at(now), at(now + 1)).await.unwrap() {
         Claim::Granted { .. } => None,
-        Claim::Busy { until } => Some(until),
+        Claim::Busy { until, .. } => Some(until),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A store in memory, with the contract's rules for seats. What an import does not use is refused.
+//! A store in memory, with the contract's rules for seats. What tests of imports and of tokens do not use is refused.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,10 +16,10 @@ use crate::ports::{
     StoredAccount, StoredCredentials,
 };
 
-pub(super) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 /// A clock that stands still.
-pub(super) struct Fixed;
+pub(crate) struct Fixed;
 
 impl Clock for Fixed {
     fn now(&self) -> Timestamp {
@@ -28,7 +28,7 @@ impl Clock for Fixed {
 }
 
 /// An access token of a seat; each generation ends a second later.
-pub(super) fn access_token(workspace: &str, user: &str, generation: i64) -> String {
+pub(crate) fn access_token(workspace: &str, user: &str, generation: i64) -> String {
     let claims = json!({
         "exp": 1_900_000_000 + generation,
         "https://api.openai.com/auth": { "chatgpt_account_id": workspace, "chatgpt_user_id": user },
@@ -40,7 +40,7 @@ pub(super) fn access_token(workspace: &str, user: &str, generation: i64) -> Stri
 type Row = (Account, Credentials, CredentialVersion);
 
 #[derive(Default)]
-pub(super) struct FakeStore(Mutex<Inside>);
+pub(crate) struct FakeStore(Mutex<Inside>);
 
 #[derive(Default)]
 struct Inside {
@@ -52,33 +52,33 @@ struct Inside {
 }
 
 impl FakeStore {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.lock().rows.len()
     }
 
-    pub(super) fn accounts(&self) -> Vec<Account> {
+    pub(crate) fn accounts(&self) -> Vec<Account> {
         self.0.lock().rows.iter().map(|(account, ..)| account.clone()).collect()
     }
 
-    pub(super) fn tokens(&self) -> Vec<Credentials> {
+    pub(crate) fn tokens(&self) -> Vec<Credentials> {
         self.0.lock().rows.iter().map(|(_, credentials, _)| credentials.clone()).collect()
     }
 
-    pub(super) fn batches(&self) -> Vec<usize> {
+    pub(crate) fn batches(&self) -> Vec<usize> {
         self.0.lock().batches.clone()
     }
 
-    pub(super) fn set_all(&self, state: &AccountState) {
+    pub(crate) fn set_all(&self, state: &AccountState) {
         self.0.lock().rows.iter_mut().for_each(|(account, ..)| account.state = state.clone());
     }
 
     /// From now on an account of this name is refused.
-    pub(super) fn refuse(&self, name: &str) {
+    pub(crate) fn refuse(&self, name: &str) {
         self.0.lock().refused = Some(name.to_owned());
     }
 
     /// From now on no tokens can be opened.
-    pub(super) fn seal_shut(&self) {
+    pub(crate) fn seal_shut(&self) {
         self.0.lock().sealed = true;
     }
 }
@@ -168,9 +168,12 @@ impl AccountStore for FakeStore {
 
     fn credentials(
         &self,
-        _: &AccountId,
+        id: &AccountId,
     ) -> BoxFuture<'_, Result<(Credentials, CredentialVersion), StoreError>> {
-        unused()
+        let inside = self.0.lock();
+        let known = inside.rows.iter().find(|(account, ..)| account.id == *id);
+        let known = known.map(|(_, tokens, version)| (tokens.clone(), *version));
+        done(known.ok_or(StoreError::NotFound { what: "the account" }))
     }
 
     fn claim_refresh(

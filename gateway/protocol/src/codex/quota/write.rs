@@ -63,6 +63,16 @@ pub fn limit_headers(quota: &QuotaSnapshot, now: Timestamp) -> Vec<(String, Stri
     headers
 }
 
+/// Whether a header tells one account's limits, or one feature's (`x-codex-primary-…`, `x-<feature>-secondary-…`).
+#[must_use]
+pub fn is_limit_header(name: &str) -> bool {
+    name.starts_with("x-")
+        && (name.contains("-primary-")
+            || name.contains("-secondary-")
+            || name == "x-codex-plan-type"
+            || name.starts_with("x-codex-credits-"))
+}
+
 /// What `GET /v1/usage` answers: the key's own tokens, and how full the pool is.
 #[must_use]
 pub fn client_usage_body(requests: u64, tokens: TokenUsage, pool: &QuotaSnapshot, now: Timestamp) -> Bytes {
@@ -179,6 +189,7 @@ mod tests {
         let read = quota_from_usage(&usage_body(&quota(), true, now), now).unwrap();
         assert_eq!(read, quota());
         let headers = limit_headers(&quota(), now);
+        assert!(headers.iter().all(|(name, _)| is_limit_header(name)), "{headers:?}");
         let read =
             quota_from_header_list(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), now);
         assert_eq!((read.short, read.long, read.plan), (quota().short, quota().long, quota().plan));
