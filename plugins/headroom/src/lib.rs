@@ -2,9 +2,7 @@
 //! load. The same ranking as the built-in and as `policies/usage-balanced.rhai`; the formula in words is in
 //! `policies/README.md`.
 
-use switchyard_plugin_sdk::{
-    About, Candidate, Decision, RankRequest, Scheduler, best_first, left, two_decimals,
-};
+use switchyard_plugin_sdk::{About, Candidate, Decision, RankRequest, Scheduler, left, two_decimals};
 
 /// How much an account counts as having left when nobody knows.
 const UNKNOWN: f64 = 0.5;
@@ -23,21 +21,12 @@ impl Scheduler for Headroom {
     };
 
     fn rank(&self, request: &RankRequest) -> Decision {
-        let mut scores = Vec::with_capacity(request.accounts.len());
-        let mut considered = Vec::with_capacity(request.accounts.len());
-        for candidate in request.candidates() {
-            let score = if request.may_serve(&candidate) { score(&candidate) } else { f64::NAN };
-            if !score.is_nan() {
-                considered.push((score, candidate));
-            }
-            scores.push(score);
-        }
-        best_first(&mut considered);
-        let Some((_, first)) = considered.first() else {
-            return Decision { scores, ..Decision::delegate("no account can take it now") };
+        let scored = request.scored(score);
+        let Some((_, first)) = scored.best.first() else {
+            return Decision { scores: scored.scores, ..Decision::delegate("no account can take it now") };
         };
-        let reason = reason(first, considered.len());
-        Decision::ranked(considered.iter().map(|(_, c)| c.account).collect(), scores, reason)
+        let reason = reason(first, scored.best.len());
+        scored.ranked(reason)
     }
 }
 

@@ -102,7 +102,8 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
-    use switchyard_plugin_sdk::{Dialect, Surface, Verdict};
+    use switchyard_plugin_sdk::Verdict;
+    use switchyard_plugin_sdk::testing::request_context;
 
     use super::*;
 
@@ -112,25 +113,8 @@ mod tests {
         {"clients":["kids"],"prepend":"Be kind."}]}"#;
 
     fn edits(config: &str, model: &str, client: &str, parts: &[(Role, &str)]) -> Vec<Edit> {
-        let context = RequestContext {
-            request_id: String::new(),
-            info: RequestInfo {
-                client: client.to_owned(),
-                session_key: None,
-                requested_model: model.to_owned(),
-                surface: Surface::Api,
-                streaming: false,
-                body_bytes: 0,
-                attempt: 0,
-                now_ms: 0,
-                seed: 0,
-                ext_json: None,
-            },
-            dialect: Dialect::OpenaiChat,
-            reasoning_effort: None,
-            max_output_tokens: None,
-            headers: Vec::new(),
-        };
+        let mut context = request_context(model);
+        client.clone_into(&mut context.info.client);
         let parts = (0..).zip(parts).map(|(at, (role, text))| TextPart {
             part: 10 + at,
             message: at,

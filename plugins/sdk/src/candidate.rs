@@ -170,22 +170,10 @@ impl RankRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{RequestInfo, Surface};
 
     fn request(numbers: Vec<f64>, accounts: Vec<u32>) -> RankRequest {
         RankRequest {
-            info: RequestInfo {
-                client: String::new(),
-                session_key: None,
-                requested_model: String::new(),
-                surface: Surface::Api,
-                streaming: false,
-                body_bytes: 0,
-                attempt: 0,
-                now_ms: 0,
-                seed: 0,
-                ext_json: None,
-            },
+            info: crate::testing::request_info(),
             generation: 1,
             seq: 1,
             accounts,

@@ -13,6 +13,7 @@ mod filtering;
 #[doc(hidden)]
 pub mod glue;
 mod ranking;
+pub mod testing;
 
 pub use bindings::exports::switchyard::plugin::lifecycle::{BodyView, Hooks, StreamInterest};
 pub use bindings::exports::switchyard::plugin::model_mapping::{CatalogEntry, Mapping, Resolution, Target};
@@ -32,7 +33,7 @@ pub use bindings::switchyard::plugin::types::{
 };
 pub use candidate::{COLUMNS, Candidate, Preference};
 pub use config::invalid_config;
-pub use ranking::{best_first, left, two_decimals};
+pub use ranking::{Scored, best_first, left, two_decimals};
 
 /// What a plugin may reach, each only when its manifest asks for it and the operator granted it. A component that uses
 /// none of these imports nothing.

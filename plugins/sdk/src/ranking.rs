@@ -80,6 +80,37 @@ impl RankRequest {
     pub fn may_serve(&self, candidate: &Candidate<'_>) -> bool {
         candidate.is_usable() && candidate.has_room() && !self.already_tried.contains(&candidate.account)
     }
+
+    /// Scores everybody who could serve. NaN means "not considered", as it does for those who could not.
+    pub fn scored(&self, score: impl Fn(&Candidate<'_>) -> f64) -> Scored<'_> {
+        let mut scores = Vec::with_capacity(self.accounts.len());
+        let mut best = Vec::with_capacity(self.accounts.len());
+        for candidate in self.candidates() {
+            let score = if self.may_serve(&candidate) { score(&candidate) } else { f64::NAN };
+            if !score.is_nan() {
+                best.push((score, candidate));
+            }
+            scores.push(score);
+        }
+        best_first(&mut best);
+        Scored { scores, best }
+    }
+}
+
+/// What a formula makes of all candidates.
+pub struct Scored<'r> {
+    /// Everybody's score, in the request's order.
+    pub scores: Vec<f64>,
+    /// Those who are considered, the best first.
+    pub best: Vec<(f64, Candidate<'r>)>,
+}
+
+impl Scored<'_> {
+    /// The decision to try them in this order.
+    #[must_use]
+    pub fn ranked(self, reason: impl Into<String>) -> Decision {
+        Decision::ranked(self.best.iter().map(|(_, one)| one.account).collect(), self.scores, reason)
+    }
 }
 
 impl Decision {

@@ -1,6 +1,7 @@
 //! Topics in several languages, and patterns that other engines choke on.
 
-use switchyard_plugin_sdk::{Dialect, RequestInfo, Role, Surface, TextPart};
+use switchyard_plugin_sdk::testing::request_context;
+use switchyard_plugin_sdk::{Role, TextPart};
 
 use super::*;
 
@@ -10,28 +11,6 @@ const CONFIG: &str = r#"{"topics":[
     {"name":"ids","patterns":["\\bINV-\\d{6}\\b","\\p{Han}{2}护照"],"action":"tag"},
     {"name":"rivals","terms":["acme"],"action":"log"}]}"#;
 
-fn context() -> RequestContext {
-    RequestContext {
-        request_id: String::new(),
-        info: RequestInfo {
-            client: String::new(),
-            session_key: None,
-            requested_model: "gpt-5".to_owned(),
-            surface: Surface::Api,
-            streaming: false,
-            body_bytes: 0,
-            attempt: 0,
-            now_ms: 0,
-            seed: 0,
-            ext_json: None,
-        },
-        dialect: Dialect::OpenaiChat,
-        reasoning_effort: None,
-        max_output_tokens: None,
-        headers: Vec::new(),
-    }
-}
-
 fn ask(config: &str, texts: &[(Role, &str)]) -> Outcome {
     let topics = Topics(Settings::parse(config).unwrap());
     let parts = (0..).zip(texts).map(|(at, (role, text))| TextPart {
@@ -40,7 +19,7 @@ fn ask(config: &str, texts: &[(Role, &str)]) -> Outcome {
         role: *role,
         text: (*text).to_owned(),
     });
-    topics.filter_request(&context(), &Body::Parts(parts.collect()))
+    topics.filter_request(&request_context("gpt-5"), &Body::Parts(parts.collect()))
 }
 
 fn word(outcome: &Outcome) -> String {

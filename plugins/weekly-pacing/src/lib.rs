@@ -1,7 +1,7 @@
 //! Spends each window so that it lands on its reset: who has more left than time left goes first. The same ranking as
 //! `policies/weekly-pacing.rhai`, to the last bit; a test of the repository holds the two together.
 
-use switchyard_plugin_sdk::{About, Candidate, Decision, RankRequest, Scheduler, best_first, left};
+use switchyard_plugin_sdk::{About, Candidate, Decision, RankRequest, Scheduler, left};
 
 /// Length of the long window.
 const WEEK_MS: f64 = 604_800_000.0;
@@ -28,20 +28,8 @@ impl Scheduler for WeeklyPacing {
     };
 
     fn rank(&self, request: &RankRequest) -> Decision {
-        let mut scores = Vec::with_capacity(request.accounts.len());
-        let mut considered = Vec::with_capacity(request.accounts.len());
-        for candidate in request.candidates() {
-            let score = if request.may_serve(&candidate) { score(&candidate) } else { f64::NAN };
-            if !score.is_nan() {
-                considered.push((score, candidate));
-            }
-            scores.push(score);
-        }
-        if considered.is_empty() {
-            return Decision::delegate(REASON);
-        }
-        best_first(&mut considered);
-        Decision::ranked(considered.iter().map(|(_, candidate)| candidate.account).collect(), scores, REASON)
+        let scored = request.scored(score);
+        if scored.best.is_empty() { Decision::delegate(REASON) } else { scored.ranked(REASON) }
     }
 }
 

@@ -2,10 +2,10 @@
 //! speaks another dialect, and over one of Anthropic, where the bytes pass.
 
 use anyhow::{Context, Result};
-use gateway_lab::{ANTHROPIC_KEY, ErrorBody, Fault, FaultRule, RequestRecord, Route};
+use gateway_lab::{ANTHROPIC_KEY, Fault, FaultRule, RequestRecord, Route};
 use serde_json::{Value, json};
 
-use super::program::{Language, Program, SOME_KEY};
+use super::program::{Language, Program, SOME_KEY, patient_and_refused};
 use super::{Rig, text};
 
 const CLAUDE: &str = "claude-lab-sonnet";
@@ -110,22 +110,8 @@ async fn mistakes_raise_the_sdks_own_errors() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spent_pool_says_how_long_and_a_short_wait_is_waited() -> Result<()> {
     for language in Language::ALL {
-        let rig = Rig::start(1).await?;
-        let pause = Fault::RateLimited429 { with_code: true, retry_after: Some(2) };
-        rig.lab.script(FaultRule::new(pause).on(Route::Responses).once());
-        let said = sdk(language).case(&rig, "patient").await?;
-        assert_eq!(said["text"], "You said: hello patience", "{language:?}: {said}");
-        assert!(said["seconds"].as_f64() >= Some(2.0), "{language:?}: {said}");
-        assert_eq!(rig.turns().len(), 2);
-
-        let limit = ErrorBody::named("usage_limit_reached").context("the lab lost a row")?;
-        rig.lab.script(FaultRule::new(limit).on(Route::Responses));
-        let said = sdk(language).case(&rig, "refused").await?;
-        assert_eq!((&said["class"], &said["status"]), (&json!("RateLimitError"), &json!(429)), "{said}");
-        assert_eq!(said["type"], "rate_limit_error", "{said}");
-        let wait: u64 = said["retry_after"].as_str().context("no retry-after")?.parse()?;
-        assert!((3_500..=3_600).contains(&wait), "the reset is an hour away, not {wait} s");
-        rig.finish().await?;
+        let refused = patient_and_refused(sdk(language)).await?;
+        assert_eq!(refused["type"], "rate_limit_error", "{refused}");
     }
     Ok(())
 }

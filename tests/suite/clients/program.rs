@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use gateway_lab::{ErrorBody, Fault, FaultRule, Route};
+use serde_json::{Value, json};
 use switchyard_tests::repository;
 
 use super::{Rig, at_home, fresh_home, installed, run, text};
@@ -89,4 +90,26 @@ impl Program {
     pub(super) async fn case(&self, rig: &Rig, case: &str) -> Result<Value> {
         Ok(self.run(rig, &[case]).await?[case].take())
     }
+}
+
+/// A pool that is out of breath for two seconds is waited for; one whose limit is reached says for how long. What the
+/// program saw of the second.
+pub(super) async fn patient_and_refused(program: Program) -> Result<Value> {
+    let rig = Rig::start(1).await?;
+    let pause = Fault::RateLimited429 { with_code: true, retry_after: Some(2) };
+    rig.lab.script(FaultRule::new(pause).on(Route::Responses).once());
+    let said = program.case(&rig, "patient").await?;
+    assert_eq!(said["text"], "You said: hello patience", "{:?}: {said}", program.language);
+    // Without the header it would ask again after half a second, and be refused.
+    assert!(said["seconds"].as_f64() >= Some(2.0), "{:?}: {said}", program.language);
+    assert_eq!(rig.turns().len(), 2);
+
+    let limit = ErrorBody::named("usage_limit_reached").context("the lab lost a row")?;
+    rig.lab.script(FaultRule::new(limit).on(Route::Responses));
+    let said = program.case(&rig, "refused").await?;
+    assert_eq!((&said["class"], &said["status"]), (&json!("RateLimitError"), &json!(429)), "{said}");
+    let wait: u64 = said["retry_after"].as_str().context("no retry-after")?.parse()?;
+    assert!((3_500..=3_600).contains(&wait), "the reset is an hour away, not {wait} s");
+    rig.finish().await?;
+    Ok(said)
 }
