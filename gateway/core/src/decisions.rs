@@ -22,7 +22,7 @@ pub const MAX_KEPT_CANDIDATES: usize = 50_000;
 #[derive(Debug)]
 pub struct Ranking {
     /// Who was asked.
-    pub policy: PolicyVersion,
+    pub policy: Arc<PolicyVersion>,
     /// The label of its error, when the built-in had to step in.
     pub fallback: Option<&'static str>,
     /// The question, bit for bit.

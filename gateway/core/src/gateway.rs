@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use gateway_domain::{Account, AccountId, EgressProxy, KeyScope, RequestId, Timestamp};
 use gateway_protocol::models::Catalogue;
-use gateway_scheduler::{BuiltIn, Pool, RankingPolicy};
+use gateway_scheduler::{BuiltIn, PolicyVersion, Pool, RankingPolicy};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -107,6 +107,8 @@ impl Keys {
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) policy: Arc<dyn RankingPolicy>,
+    /// The policy's version, for the many decisions that name it.
+    pub(crate) version: Arc<PolicyVersion>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) accounts: Arc<HashMap<AccountId, Account>>,
@@ -114,6 +116,14 @@ pub(crate) struct Live {
     pub(crate) proxies: Arc<[EgressProxy]>,
     /// Who is asked on the way; nobody when nothing is attached.
     pub(crate) chains: Option<Arc<Chains>>,
+}
+
+impl Live {
+    /// Lets this policy decide.
+    fn decided_by(&mut self, policy: &Arc<dyn RankingPolicy>) {
+        self.policy = policy.clone();
+        self.version = Arc::new(policy.version().clone());
+    }
 }
 
 /// The policies that can be chosen; they come and go while requests run.
@@ -228,6 +238,7 @@ impl Gateway {
         let builtin: Arc<dyn RankingPolicy> = Arc::new(BuiltIn::default());
         let live = Live {
             policy: builtin.clone(),
+            version: Arc::new(builtin.version().clone()),
             keys: Arc::default(),
             catalogue: Arc::new(Catalogue::empty()),
             accounts: Arc::default(),
@@ -298,6 +309,12 @@ impl Gateway {
         self.live.load().policy.clone()
     }
 
+    /// The same with its version.
+    pub(crate) fn deciding(&self) -> (Arc<dyn RankingPolicy>, Arc<PolicyVersion>) {
+        let live = self.live.load();
+        (live.policy.clone(), live.version.clone())
+    }
+
     /// The model catalogue.
     #[must_use]
     pub fn catalogue(&self) -> Arc<Catalogue> {
@@ -353,7 +370,7 @@ impl Gateway {
     pub fn put_policy(&self, policy: &Arc<dyn RankingPolicy>) {
         self.policies.put(policy);
         if self.policy().version().id() == policy.version().id() {
-            self.update_live(|live| live.policy = policy.clone());
+            self.update_live(|live| live.decided_by(policy));
         }
         self.touch();
     }
@@ -371,7 +388,7 @@ impl Gateway {
     /// There is no such policy.
     pub fn choose_policy(&self, id: &str) -> Result<Arc<dyn RankingPolicy>, UnknownPolicy> {
         let policy = self.policies.find(id)?;
-        self.update_live(|live| live.policy = policy.clone());
+        self.update_live(|live| live.decided_by(&policy));
         Ok(policy)
     }
 

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use gateway_core::ports::storage::NewAccount;
 
@@ -40,6 +41,15 @@ impl Names {
 /// batch of settlements it is in.
 pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+/// The same for a text that is shared; it nearly always stays the same one.
+pub(crate) fn storable_shared(text: Arc<str>) -> Arc<str> {
+    let changed = match storable(&text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(changed) => Some(changed),
+    };
+    changed.map_or(text, Arc::from)
 }
 
 /// An account to import, with all its text as both databases take it.

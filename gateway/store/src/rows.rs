@@ -36,7 +36,7 @@ macro_rules! row {
 mod settlement;
 mod tie;
 
-pub(crate) use settlement::{ClientUsageRow, SettlementRow, settlement_rows};
+pub(crate) use settlement::{ClientUsageRow, NewSettlement, SettlementRow, new_settlements};
 pub(crate) use tie::{TieRow, tie_rows};
 
 row! {

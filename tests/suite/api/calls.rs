@@ -96,10 +96,7 @@ async fn embeddings_pass_through_byte_for_byte_and_are_settled() -> Result<()> {
             decision.edits
         );
         let settled = gateway.settlements(1).await?.remove(0);
-        assert_eq!(
-            (settled.outcome.as_str(), settled.model.as_str()),
-            ("completed", "text-embedding-3-small")
-        );
+        assert_eq!((&*settled.outcome, &*settled.model), ("completed", "text-embedding-3-small"));
         assert_eq!(settled.usage.map(|usage| usage.input), body["usage"]["prompt_tokens"].as_u64());
         gateway.stop().await?;
     }

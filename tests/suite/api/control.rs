@@ -115,7 +115,7 @@ async fn a_key_sees_what_it_used_and_nobody_elses() -> Result<()> {
     let settled = gateway.settlements(3).await?;
     let tokens: u64 = settled
         .iter()
-        .filter(|one| one.client == "ada")
+        .filter(|one| &*one.client == "ada")
         .filter_map(|one| one.usage)
         .map(|usage| usage.total())
         .sum();

@@ -204,7 +204,7 @@ fn ten_thousand_decisions_take_no_time() -> Result<()> {
             let (roster, input) = &questions[round * questions.len() / 10_000];
             let decided = decide(&headroom, &builtin, roster, input);
             Arc::new(Ranking {
-                policy: RankingPolicy::version(&headroom).clone(),
+                policy: std::sync::Arc::new(RankingPolicy::version(&headroom).clone()),
                 fallback: decided.fallback,
                 input: input.clone(),
                 roster: roster.clone(),

@@ -69,7 +69,7 @@ async fn the_transports_of_both_sides_are_independent() -> Result<()> {
         let upgrades: usize = upgrades.iter().sum();
         assert_eq!(upgrades, usize::from(over_socket == Transport::WebSocket || !offered), "{when:?}");
         for one in gateway.settlements(3).await? {
-            assert_eq!((one.outcome.as_str(), one.status), ("completed", 200), "{one:?}");
+            assert_eq!((&*one.outcome, one.status), ("completed", 200), "{one:?}");
             assert!(one.usage.is_some_and(|usage| usage.input > 0 && usage.output > 0), "{one:?}");
         }
         gateway.stop().await?;

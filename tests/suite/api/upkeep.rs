@@ -266,7 +266,7 @@ async fn a_window_that_has_reset_is_started_with_one_turn_if_the_operator_wants_
     assert_eq!(turns(), [], "nothing is started while it is in use");
     gateway.lab.advance(Duration::from_hours(6));
     let settled = gateway.settlements(1).await?;
-    assert_eq!((settled[0].client.as_str(), settled[0].outcome.as_str()), ("warm-up", "completed"));
+    assert_eq!((&*settled[0].client, &*settled[0].outcome), ("warm-up", "completed"));
     assert_eq!(settled[0].account.as_ref(), Some(&account.id));
     assert!(settled[0].usage.is_some());
     // Another round or two pass; the window runs.

@@ -253,10 +253,10 @@ fn settle(
     let record = SettlementRecord {
         request: RequestId::generate(),
         at,
-        client: CLIENT.to_owned(),
-        model: model.as_str().to_owned(),
+        client: CLIENT.into(),
+        model: model.shared(),
         account: Some(id.clone()),
-        outcome: outcome.to_owned(),
+        outcome: outcome.into(),
         status: ended.err().map_or(200, |failure| gateway.observer.status_of(failure)),
         usage: ended.ok().flatten(),
         first_event_ms: None,

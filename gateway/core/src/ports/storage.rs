@@ -3,6 +3,9 @@
 //!
 //! One contract suite (`gateway-store`'s `tests/contract`) runs against every implementation.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use gateway_domain::{
     Account, AccountId, AccountIdentity, AccountKind, AccountSettings, AccountState, ClientKeyId,
@@ -325,13 +328,13 @@ pub struct SettlementRecord {
     /// When it arrived.
     pub at: Timestamp,
     /// The client key's label, or `local`.
-    pub client: String,
+    pub client: Arc<str>,
     /// The model asked for.
-    pub model: String,
+    pub model: Arc<str>,
     /// The account that served it or was tried last.
     pub account: Option<AccountId>,
     /// `completed` or the label of the failure.
-    pub outcome: String,
+    pub outcome: Cow<'static, str>,
     /// HTTP status sent.
     pub status: u16,
     /// Tokens, if the upstream told.

@@ -58,7 +58,7 @@ fn traffic(policy: &dyn RankingPolicy, count: usize) -> Vec<Arc<Ranking>> {
             let input = Arc::new(input);
             let decided = decide(policy, &builtin, &roster, &input);
             Arc::new(Ranking {
-                policy: policy.version().clone(),
+                policy: Arc::new(policy.version().clone()),
                 fallback: decided.fallback,
                 input,
                 roster,

@@ -169,15 +169,14 @@ struct Question {
 fn rank(gateway: &Gateway, decoded: &Decoded, tried: &[AccountRef]) -> Question {
     let (asked, roster, closed) = question(gateway, decoded, tried);
     let input = asked.input.clone();
-    let policy = gateway.policy();
+    let (policy, version) = gateway.deciding();
     let begun = Instant::now();
     let Decided { decision, fallback, error } = decide(&*policy, &*gateway.builtin, &roster, &input);
     if let Some(error) = error {
-        let version = policy.version();
         tracing::warn!(policy = version.id(), policy.digest = version.digest, %error, "policy gave no ranking; the built-in decides");
     }
     let ranking = Arc::new(Ranking {
-        policy: policy.version().clone(),
+        policy: version,
         fallback,
         input,
         roster,

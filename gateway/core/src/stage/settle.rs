@@ -82,7 +82,7 @@ impl Settlement {
     pub(crate) fn decoded(&self, decoded: &Decoded) {
         self.decision.update(|state| {
             state.client = decoded.caller.shared_label();
-            state.model = Arc::from(decoded.model.as_str());
+            state.model = decoded.model.shared();
             state.session.clone_from(&decoded.session);
             state.streaming = decoded.wants_stream;
             state.edits.extend(call::of(decoded).map(Call::note));
@@ -238,10 +238,10 @@ impl Settlement {
             SettlementRecord {
                 request: self.decision.id.clone(),
                 at: self.at,
-                client: state.client.to_string(),
-                model: state.model.to_string(),
+                client: state.client.clone(),
+                model: state.model.clone(),
                 account: state.attempts.last().map(|attempt| attempt.account.clone()),
-                outcome: outcome.label().to_owned(),
+                outcome: outcome.label().into(),
                 status,
                 usage,
                 first_event_ms: self.first_event.map(whole_millis),
@@ -284,16 +284,16 @@ impl Settlement {
         let ended = self.gateway.now();
         self.gateway.extensions.usage.observe(UsageRecord {
             request_id: record.request.clone(),
-            client: record.client.clone(),
+            client: record.client.to_string(),
             account: account.map(|name| name.to_string()).unwrap_or_default(),
             provider: kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
-            model: record.model.clone(),
+            model: record.model.to_string(),
             outcome: match outcome {
                 Outcome::Completed => UsageOutcome::Completed,
                 Outcome::Failed(FailureKind::ClientGone) => UsageOutcome::Cancelled,
                 Outcome::Failed(_) | Outcome::Running => UsageOutcome::Failed,
             },
-            failure: if outcome == Outcome::Completed { String::new() } else { record.outcome.clone() },
+            failure: if outcome == Outcome::Completed { String::new() } else { record.outcome.to_string() },
             http_status: record.status,
             usage: record.usage.unwrap_or_default(),
             ttft_ms: record.first_event_ms,
@@ -321,7 +321,7 @@ impl Drop for Settlement {
 /// One line per request that failed; successes are counted, not logged (`debug` shows them).
 fn log(record: &SettlementRecord, failure: Option<&Failure>) {
     let (request, client, model, status, attempts) =
-        (&record.request, &record.client, &record.model, record.status, record.attempts);
+        (&record.request, &*record.client, &*record.model, record.status, record.attempts);
     let account = record.account.as_ref().map(AccountId::as_str);
     let duration_ms = record.duration_ms;
     match failure {

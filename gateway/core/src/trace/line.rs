@@ -462,7 +462,7 @@ struct Reader {
     rankings: Vec<Arc<Ranking>>,
     rosters: HashMap<u64, Arc<Roster>>,
     /// Most decisions are one policy's.
-    versions: HashMap<(String, String), PolicyVersion>,
+    versions: HashMap<(String, String), Arc<PolicyVersion>>,
 }
 
 impl Reader {
@@ -501,7 +501,8 @@ impl Reader {
             name: line.policy.clone(),
             digest: line.digest.clone(),
         };
-        let version = self.versions.entry((line.policy, line.digest)).or_insert(version).clone();
+        let version =
+            self.versions.entry((line.policy, line.digest)).or_insert_with(|| Arc::new(version)).clone();
         let info = RequestInfo {
             request_id: line.request_id,
             client: line.client,

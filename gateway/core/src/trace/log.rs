@@ -107,7 +107,7 @@ mod tests {
         let builtin = BuiltIn::default();
         let input = Arc::new(input);
         Arc::new(Ranking {
-            policy: builtin.version().clone(),
+            policy: Arc::new(builtin.version().clone()),
             fallback: None,
             decision: builtin.rank(&roster, &input).unwrap(),
             input,

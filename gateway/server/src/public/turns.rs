@@ -70,8 +70,9 @@ fn json(body: Vec<u8>) -> Response {
     response
 }
 
+/// On the heap at once: every layer around a route moves what it is given.
 async fn turn(state: AppState, route: Route, request: Request) -> Response {
-    run(state, route, None, request).await
+    Box::pin(run(state, route, None, request)).await
 }
 
 /// One request of any route through the pipeline.

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use super::PostgresStore;
 use crate::error::unavailable;
-use crate::rows::{ClientUsageRow, SettlementRow, settlement_rows};
+use crate::rows::{ClientUsageRow, NewSettlement, SettlementRow, new_settlements};
 
 impl Ledger for PostgresStore {
     fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -17,7 +17,7 @@ impl Ledger for PostgresStore {
             if batch.is_empty() {
                 return Ok(());
             }
-            insert(&self.pool, &settlement_rows(batch)).await
+            insert(&self.pool, &new_settlements(batch)).await
         })
     }
 
@@ -76,8 +76,8 @@ impl Ledger for PostgresStore {
 }
 
 /// One statement for the whole batch, a column at a time: its text does not depend on the number of rows.
-async fn insert(pool: &PgPool, rows: &[SettlementRow]) -> Result<(), StoreError> {
-    fn column<'a, T>(rows: &'a [SettlementRow], value: impl Fn(&'a SettlementRow) -> T) -> Vec<T> {
+async fn insert(pool: &PgPool, rows: &[NewSettlement]) -> Result<(), StoreError> {
+    fn column<'a, T>(rows: &'a [NewSettlement], value: impl Fn(&'a NewSettlement) -> T) -> Vec<T> {
         rows.iter().map(value).collect()
     }
     sqlx::query(
@@ -87,12 +87,12 @@ async fn insert(pool: &PgPool, rows: &[SettlementRow]) -> Result<(), StoreError>
              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
          ON CONFLICT (request_id) DO NOTHING",
     )
-    .bind(column(rows, |row| row.request_id.as_str()))
+    .bind(column(rows, |row| &*row.request_id))
     .bind(column(rows, |row| row.at))
-    .bind(column(rows, |row| row.client.as_str()))
-    .bind(column(rows, |row| row.model.as_str()))
+    .bind(column(rows, |row| &*row.client))
+    .bind(column(rows, |row| &*row.model))
     .bind(column(rows, |row| row.account_id.as_deref()))
-    .bind(column(rows, |row| row.outcome.as_str()))
+    .bind(column(rows, |row| &*row.outcome))
     .bind(column(rows, |row| row.status))
     .bind(column(rows, |row| row.input_tokens))
     .bind(column(rows, |row| row.input_cached_tokens))

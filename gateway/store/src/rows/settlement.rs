@@ -2,12 +2,14 @@
 //!
 //! Refuses: SQL.
 
+use std::sync::{Arc, LazyLock};
+
 use gateway_core::ports::storage::{ClientUsage, SettlementRecord, StoreError};
 use gateway_domain::{AccountId, RequestId, Timestamp, TokenUsage};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use crate::error::unreadable;
-use crate::naming::storable;
+use crate::naming::{storable, storable_shared};
 
 row! {
     /// One of `settlements`.
@@ -56,27 +58,50 @@ impl ClientUsageRow {
     }
 }
 
+/// A settlement as it is written. Its texts are those of the record, not copies of them: a busy gateway writes thousands a
+/// second.
+pub(crate) struct NewSettlement {
+    pub(crate) request_id: Arc<str>,
+    pub(crate) at: i64,
+    pub(crate) client: Arc<str>,
+    pub(crate) model: Arc<str>,
+    pub(crate) account_id: Option<Arc<str>>,
+    pub(crate) outcome: Arc<str>,
+    pub(crate) status: i64,
+    pub(crate) input_tokens: Option<i64>,
+    pub(crate) input_cached_tokens: Option<i64>,
+    pub(crate) output_tokens: Option<i64>,
+    pub(crate) reasoning_tokens: Option<i64>,
+    pub(crate) first_event_ms: Option<i64>,
+    pub(crate) duration_ms: i64,
+    pub(crate) attempts: i64,
+}
+
 /// A batch as it is written: in the order of request ids (two writers that lock in the same order never wait for
 /// one another in a circle), each request once, the first of several kept.
-pub(crate) fn settlement_rows(batch: Vec<SettlementRecord>) -> Vec<SettlementRow> {
+pub(crate) fn new_settlements(batch: Vec<SettlementRecord>) -> Vec<NewSettlement> {
     let mut batch = batch;
     batch.sort_by(|a, b| a.request.cmp(&b.request));
     batch.dedup_by(|later, kept| later.request == kept.request);
-    batch.iter().map(SettlementRow::new).collect()
+    batch.into_iter().map(NewSettlement::from).collect()
 }
 
-impl SettlementRow {
-    fn new(record: &SettlementRecord) -> Self {
+impl From<SettlementRecord> for NewSettlement {
+    fn from(record: SettlementRecord) -> Self {
+        static COMPLETED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("completed"));
         let tokens = |count: fn(TokenUsage) -> u64| {
             record.usage.map(|usage| i64::try_from(count(usage)).unwrap_or(i64::MAX))
         };
         Self {
-            request_id: record.request.as_str().to_owned(),
+            request_id: record.request.shared(),
             at: record.at.as_millis(),
-            client: storable(&record.client).into_owned(),
-            model: storable(&record.model).into_owned(),
-            account_id: record.account.as_ref().map(|id| id.as_str().to_owned()),
-            outcome: storable(&record.outcome).into_owned(),
+            client: storable_shared(record.client),
+            model: storable_shared(record.model),
+            account_id: record.account.as_ref().map(AccountId::shared),
+            outcome: match &*record.outcome {
+                "completed" => COMPLETED.clone(),
+                other => Arc::from(storable(other)),
+            },
             status: i64::from(record.status),
             input_tokens: tokens(|usage| usage.input),
             input_cached_tokens: tokens(|usage| usage.input_cached),
@@ -87,7 +112,9 @@ impl SettlementRow {
             attempts: i64::from(record.attempts),
         }
     }
+}
 
+impl SettlementRow {
     /// The settlement.
     pub(crate) fn record(self) -> Result<SettlementRecord, StoreError> {
         let number = || unreadable("a number of a settlement");
@@ -106,10 +133,10 @@ impl SettlementRow {
             request: RequestId::parse(&self.request_id)
                 .map_err(|_| unreadable("a settlement's request id"))?,
             at: Timestamp::from_millis(self.at),
-            client: self.client,
-            model: self.model,
+            client: self.client.into(),
+            model: self.model.into(),
             account: account.map_err(|_| unreadable("a settlement's account id"))?,
-            outcome: self.outcome,
+            outcome: self.outcome.into(),
             status: u16::try_from(self.status).map_err(|_| number())?,
             usage,
             first_event_ms: self.first_event_ms.map(u32::try_from).transpose().map_err(|_| number())?,

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteArguments;
 
 use super::SqliteStore;
 use crate::error::unavailable;
-use crate::rows::{ClientUsageRow, SettlementRow, settlement_rows};
+use crate::rows::{ClientUsageRow, NewSettlement, SettlementRow, new_settlements};
 
 impl Ledger for SqliteStore {
     fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -22,7 +22,7 @@ impl Ledger for SqliteStore {
                 return Ok(());
             }
             let mut tx = self.write().await?;
-            let mut rows = settlement_rows(batch);
+            let mut rows = new_settlements(batch);
             while let Some(statement) = Append::of(rows.len()) {
                 let later = rows.split_off(statement.rows);
                 let mut query = sqlx::query(statement.sql);
@@ -121,7 +121,7 @@ impl Append {
 
 type Statement = Query<'static, Sqlite, SqliteArguments>;
 
-fn bind(query: Statement, row: SettlementRow) -> Statement {
+fn bind(query: Statement, row: NewSettlement) -> Statement {
     query
         .bind(row.request_id)
         .bind(row.at)

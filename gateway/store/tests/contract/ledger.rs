@@ -14,7 +14,7 @@ pub async fn a_settlement_comes_back_as_it_was(fixture: Fixture) {
         account: None,
         usage: None,
         first_event_ms: None,
-        outcome: "no_account".to_owned(),
+        outcome: "no_account".into(),
         status: 503,
         attempts: 0,
         ..settlement(RequestId::generate(), 20)
@@ -37,7 +37,7 @@ pub async fn a_settlement_comes_back_as_it_was(fixture: Fixture) {
 pub async fn a_clients_use_is_added_up(fixture: Fixture) {
     let store = fixture.open().await;
     let of = |client: &str, usage| SettlementRecord {
-        client: client.to_owned(),
+        client: client.into(),
         usage,
         ..settlement(RequestId::generate(), 10)
     };
@@ -55,7 +55,7 @@ pub async fn settling_twice_keeps_the_first(fixture: Fixture) {
     let store = fixture.open().await;
     let ledger = store.ledger();
     let first = settlement(RequestId::generate(), 10);
-    let second = SettlementRecord { outcome: "stream_incomplete".to_owned(), ..first.clone() };
+    let second = SettlementRecord { outcome: "stream_incomplete".into(), ..first.clone() };
     let new = settlement(RequestId::generate(), 20);
     ledger.append(vec![first.clone(), second.clone()]).await.unwrap();
     ledger.append(vec![second, new.clone()]).await.expect("the rest of a batch is written");
@@ -93,10 +93,10 @@ pub async fn odd_text_does_not_sink_its_batch(fixture: Fixture) {
     let store = fixture.open().await;
     let plain = settlement(RequestId::generate(), 20);
     let mut odd = settlement(RequestId::generate(), 10);
-    odd.model = "a\0b'; DROP TABLE settlements; -- {\"x\"} \u{1f6a2}".to_owned();
-    odd.client = "ü".repeat(5000);
+    odd.model = "a\0b'; DROP TABLE settlements; -- {\"x\"} \u{1f6a2}".into();
+    odd.client = "ü".repeat(5000).into();
     store.ledger().append(vec![odd.clone(), plain.clone()]).await.unwrap();
-    odd.model = odd.model.replace('\0', "\u{fffd}");
+    odd.model = odd.model.replace('\0', "\u{fffd}").into();
     assert_eq!(store.ledger().newest(10).await.unwrap(), [plain, odd]);
 }
 

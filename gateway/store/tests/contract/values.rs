@@ -160,10 +160,10 @@ pub fn settlement(request: RequestId, secs: i64) -> SettlementRecord {
     SettlementRecord {
         request,
         at: at(secs),
-        client: "laptop".to_owned(),
-        model: "gpt-5.5".to_owned(),
+        client: "laptop".into(),
+        model: "gpt-5.5".into(),
         account: Some(AccountId::generate()),
-        outcome: "completed".to_owned(),
+        outcome: "completed".into(),
         status: 200,
         usage: Some(TokenUsage { input: 1200, input_cached: 1000, output: 80, reasoning: 30 }),
         first_event_ms: Some(410),

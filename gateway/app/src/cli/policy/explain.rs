@@ -134,7 +134,7 @@ async fn question(call: &Call, args: &ExplainArgs) -> anyhow::Result<Asked> {
         about: format!("request {}", found.input.info.request_id),
         roster: found.roster.clone(),
         input: found.input.clone(),
-        recorded: Some((found.policy.clone(), found.decision.clone())),
+        recorded: Some(((*found.policy).clone(), found.decision.clone())),
     })
 }
 

@@ -13,7 +13,7 @@ fn rankings(count: usize) -> Vec<Arc<Ranking>> {
         .map(|round| {
             let (roster, input) = corpus.question(round % 9);
             let decision = builtin.rank(&roster, &input).unwrap();
-            let policy = builtin.version().clone();
+            let policy = Arc::new(builtin.version().clone());
             let fallback = (round % 7 == 0).then_some("timed_out");
             let took = Duration::from_nanos(round as u64);
             let (closed, scope) = (Arc::default(), None);
