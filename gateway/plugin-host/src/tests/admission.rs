@@ -70,6 +70,28 @@ fn imports_of_what_is_nested_inside_are_its_own_business() {
 }
 
 #[test]
+fn parts_that_call_each_other_are_compiled_and_judged_like_any_other() {
+    // What is generated between two parts uses features that guests themselves are not given.
+    let two_parts = hollow(
+        r#"(component $maker
+            (core module $code (func (export "f") (param i32) (result i32) local.get 0))
+            (core instance $run (instantiate $code))
+            (func (export "f") (param "x" u32) (result u32) (canon lift (core func $run "f"))))
+        (component $user
+            (import "f" (func $f (param "x" u32) (result u32)))
+            (core func $lowered (canon lower (func $f)))
+            (core module $code
+                (import "" "f" (func $f (param i32) (result i32)))
+                (func (export "g") (param i32) (result i32) local.get 0 call $f))
+            (core instance $run (instantiate $code (with "" (instance (export "f" (func $lowered))))))
+            (func (export "g") (param "x" u32) (result u32) (canon lift (core func $run "g"))))
+        (instance $made (instantiate $maker))
+        (instance $used (instantiate $user (with "f" (func $made "f"))))"#,
+    );
+    assert_refused(&two_parts, Step::Instantiate, "describe");
+}
+
+#[test]
 fn exports_must_be_those_of_a_contract_that_is_spoken() {
     let nothing = wat::parse_str("(component)").unwrap();
     assert_refused(&nothing, Step::Contract, "does not export `switchyard:plugin/lifecycle`");
