@@ -76,6 +76,22 @@ enum Form {
 }
 
 impl Call {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Compact,
+        Self::CodexCompact,
+        Self::Embeddings,
+        Self::Transcriptions,
+        Self::Transcribe,
+        Self::ImageGenerations,
+        Self::ImageEdits,
+        Self::CodexImageGenerations,
+        Self::CodexImageEdits,
+        Self::CreateFile,
+        Self::FileUploaded,
+        Self::Control,
+    ];
+
     /// Bounded label for metrics, logs and decisions.
     #[must_use]
     pub const fn label(self) -> &'static str {
