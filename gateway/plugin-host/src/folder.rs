@@ -159,8 +159,9 @@ impl PluginFolder {
     /// # Errors
     /// The folder cannot be read; nothing has changed.
     pub fn scan(&self) -> Result<Vec<Change>, FolderError> {
-        let found = files::list(&self.folder)?;
+        // Under the lock: what is installed meanwhile would look as if it were gone.
         let mut shelf = self.shelf.lock();
+        let found = files::list(&self.folder)?;
         let mut changes = Vec::new();
         for (name, slot) in shelf.iter_mut().filter(|(name, _)| !found.contains_key(*name)) {
             let terms = std::mem::take(&mut slot.terms);

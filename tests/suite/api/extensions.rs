@@ -2,6 +2,7 @@
 //! the way or does not, and another version takes over without losing a request.
 
 mod acting;
+mod admin;
 mod folder;
 mod mapping;
 mod redaction;
