@@ -259,7 +259,11 @@ fn refresher(
 
 /// What the dashboard chose last counts; the configuration counts before the first choice. A chosen policy that is no
 /// longer there (its file was removed) must not keep the gateway from starting.
-pub(crate) async fn choose_policy(gateway: &Gateway, settings: &Settings, store: &Store) -> Result<(), StartError> {
+pub(crate) async fn choose_policy(
+    gateway: &Gateway,
+    settings: &Settings,
+    store: &Store,
+) -> Result<(), StartError> {
     let chosen = store.settings().setting(POLICY_SETTING).await?;
     if let Some(chosen) = chosen {
         match gateway.choose_policy(chosen.expose()) {

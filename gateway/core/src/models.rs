@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway_domain::{Account, AccountId, AccountKind, AccountState, Dialect, KeyScope, ModelName, RequestId};
+use gateway_domain::{
+    Account, AccountId, AccountKind, AccountState, Dialect, KeyScope, ModelName, RequestId,
+};
 use gateway_protocol::models::{Catalogue, ListedModel};
 use gateway_scheduler::{RequestInfo, Surface};
 use parking_lot::Mutex;
@@ -178,6 +180,8 @@ impl<'a> Reach<'a> {
             let lists = match (account.kind, listed) {
                 (AccountKind::Codex, _) => is_in_catalogue(),
                 (_, Some(listed)) => listed.contains(model),
+                // It has models of its own only, and they are not known yet.
+                (AccountKind::Anthropic, None) => false,
                 // A server that lists nothing may serve everything.
                 (_, None) => true,
             };

@@ -223,7 +223,11 @@ impl PromptFilter for RhaiPolicy {
 }
 
 impl RhaiPolicy {
-    fn judged(&self, context: &Arc<RequestContext>, body: PromptBody<'_>) -> Result<FilterOutcome, HookError> {
+    fn judged(
+        &self,
+        context: &Arc<RequestContext>,
+        body: PromptBody<'_>,
+    ) -> Result<FilterOutcome, HookError> {
         let prompt = PromptSeen::of(body);
         let answer = self.call(Hook::FilterRequest, PROMPT_TIME, (Asked::of(context), prompt.clone()))?;
         let outcome = prompt.outcome();

@@ -75,8 +75,7 @@ impl Catalogue {
         let (Ok(all), Ok(mut fields)) = (models(&self.codex), Members::read(&self.codex)) else {
             return self.codex.clone();
         };
-        let kept: Vec<&str> =
-            all.iter().filter(|(model, _)| keep(model)).map(|(_, raw)| raw.get()).collect();
+        let kept: Vec<&str> = all.iter().filter(|(model, _)| keep(model)).map(|(_, raw)| raw.get()).collect();
         if kept.len() == all.len() {
             return self.codex.clone();
         }
@@ -102,7 +101,8 @@ impl Catalogue {
         listed: Vec<ListedModel>,
         told: Option<Vec<(String, String)>>,
     ) -> Self {
-        let mut catalogue = Self { codex, openai: Bytes::new(), anthropic: Bytes::new(), slugs, listed, told };
+        let mut catalogue =
+            Self { codex, openai: Bytes::new(), anthropic: Bytes::new(), slugs, listed, told };
         let all: Vec<(&str, &str)> = catalogue.all().collect();
         let openai = openai_list(&all);
         let anthropic = anthropic_list(&all);
@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn a_part_is_told_in_every_shape_and_new_names_in_those_that_can() {
-        let catalogue = Catalogue::read(Bytes::from(TEXT.replace("]}", r#",{"slug":"o9"}],"etag":7}"#))).unwrap();
+        let catalogue =
+            Catalogue::read(Bytes::from(TEXT.replace("]}", r#",{"slug":"o9"}],"etag":7}"#))).unwrap();
         let listed = vec![ListedModel { id: "claude-x".to_owned(), owner: "anthropic" }];
         let part = catalogue.narrowed(|slug| slug == "o9", listed);
         assert_eq!(part.for_codex(), r#"{"models":[{"slug":"o9"}],"etag":7}"#);

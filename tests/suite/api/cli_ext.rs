@@ -45,7 +45,10 @@ async fn the_redactor_is_switched_on_ordered_watched_and_switched_off() -> Resul
     ensure!(listed.lines().any(|line| line.starts_with("wasm:redactor") && line.contains("-7")), "{listed}");
     desk.ok(&["ext", "set", "redactor", "mode=monitor", "groups=interns"])?;
     let one = desk.json(&["ext", "show", "redactor"])?;
-    assert_eq!((&one["decided"]["mode"], &one["decided"]["groups"]), (&json!("monitor"), &json!(["interns"])));
+    assert_eq!(
+        (&one["decided"]["mode"], &one["decided"]["groups"]),
+        (&json!("monitor"), &json!(["interns"]))
+    );
     desk.ok(&["ext", "set", "redactor", "mode=asked", "groups=asked"])?;
     ensure!(!sent(&desk, &gateway).await?.contains(ADDRESS), "it acts again");
     desk.ok(&["ext", "disable", "redactor"])?;

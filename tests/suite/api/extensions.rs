@@ -3,6 +3,7 @@
 
 mod acting;
 mod admin;
+mod calls;
 mod folder;
 mod mapping;
 mod redaction;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use gateway_lab::OPENAI_KEY;
+use gateway_lab::ANTHROPIC_KEY;
 use reqwest::Method;
 use serde_json::{Value, json};
 use switchyard_tests::{Admin, Answer, InProcess, eventually};
@@ -64,7 +64,9 @@ async fn account(admin: &Admin, at: usize) -> Result<String> {
 async fn a_key_is_shown_what_it_may_reach() -> Result<()> {
     let (gateway, admin) = gateway().await?;
     let (one, other) = (account(&admin, 0).await?, account(&admin, 1).await?);
-    admin.patch_account(&one, &json!({"settings": {"allowed_models": ["gpt-5.5"], "groups": ["small"]}})).await?;
+    admin
+        .patch_account(&one, &json!({"settings": {"allowed_models": ["gpt-5.5"], "groups": ["small"]}}))
+        .await?;
     let everything = all(&gateway, None).await?;
     ensure!(everything.len() > 1, "{everything:?}");
     let (small, whole) =
@@ -81,25 +83,29 @@ async fn a_key_is_shown_what_it_may_reach() -> Result<()> {
     assert_eq!(all(&gateway, Some(&nobody)).await?, Vec::<String>::new());
     assert_eq!(names(&gateway, "/v1/models", Some(&small), true).await?, ["gpt-5.5"]);
     assert_eq!(names(&gateway, "/v1/models?client_version=1", Some(&small), false).await?, ["gpt-5.5"]);
-    assert_eq!(names(&gateway, "/backend-api/codex/models", Some(&nobody), false).await?, Vec::<String>::new());
+    assert_eq!(
+        names(&gateway, "/backend-api/codex/models", Some(&nobody), false).await?,
+        Vec::<String>::new()
+    );
     let hidden = everything.iter().find(|name| *name != "gpt-5.5").context("one model only")?;
     assert_eq!(has(&gateway, &format!("/v1/models/{hidden}"), &small).await?, 404);
     assert_eq!(has(&gateway, &format!("/v1/models/{hidden}"), &whole).await?, 200);
 
     // What is decided about the account shows at once.
     admin.patch_account(&one, &json!({"settings": {"allowed_models": []}})).await?;
-    eventually("the list grows", async || Ok((all(&gateway, Some(&small)).await?.len() > 1).then_some(()))).await?;
+    eventually("the list grows", async || Ok((all(&gateway, Some(&small)).await?.len() > 1).then_some(())))
+        .await?;
     admin.patch_account(&one, &json!({"paused": true})).await?;
-    eventually("nobody is left", async || Ok(all(&gateway, Some(&small)).await?.is_empty().then_some(()))).await?;
+    eventually("nobody is left", async || Ok(all(&gateway, Some(&small)).await?.is_empty().then_some(())))
+        .await?;
     // An account of another kind has what its upstream lists.
-    admin.add_key("openai", "api", OPENAI_KEY, json!({"groups": ["api"]})).await?;
+    admin.add_key("anthropic", "api", ANTHROPIC_KEY, json!({"groups": ["api"]})).await?;
     let api = key(&admin, json!({"groups": ["api"]})).await?;
     let listed = eventually("its models are known", async || {
         Ok(Some(all(&gateway, Some(&api)).await?).filter(|listed| !listed.is_empty()))
     })
     .await?;
-    let known = all(&gateway, None).await?;
-    ensure!(listed.iter().all(|name| known.contains(name)) && listed.len() < known.len(), "{listed:?} {known:?}");
+    ensure!(listed.iter().all(|name| name.starts_with("claude")), "{listed:?}");
     gateway.stop().await
 }
 

@@ -66,7 +66,11 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path, runtime: Handle) -> Result<
     let plugins = Plugins::open(components, plugins_dir);
     policies.extend(plugins.policies()?);
     let (folder, found) = PolicyFolder::open(scripts, policies_dir);
-    Ok(Loaded { policies, plugins: Arc::new(plugins), scripts: Scripts::new(folder, policies_dir, shipped, found) })
+    Ok(Loaded {
+        policies,
+        plugins: Arc::new(plugins),
+        scripts: Scripts::new(folder, policies_dir, shipped, found),
+    })
 }
 
 /// The text of a script that came with the gateway.

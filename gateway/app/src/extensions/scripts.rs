@@ -216,7 +216,10 @@ impl ExtensionKeeper for ScriptKeeper {
         let file = self.file(&upload.name)?;
         for (step, outcome) in self.tried(upload).steps {
             if let CheckOutcome::Failed(mistake) = outcome {
-                return Err(format!("script {} was not admitted at {step}: {}", upload.name, mistake.message));
+                return Err(format!(
+                    "script {} was not admitted at {step}: {}",
+                    upload.name, mistake.message
+                ));
             }
         }
         std::fs::create_dir_all(&self.path).map_err(|error| error.to_string())?;

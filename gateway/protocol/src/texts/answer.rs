@@ -93,9 +93,8 @@ impl AnswerTexts<'_> {
         match self.dialect {
             Dialect::OpenAiChat => {
                 let choices = fields.get("choices").map(elements).unwrap_or_default();
-                let told = |choice: &&str| {
-                    put(members(choice).get("finish_reason"), quoted(reason.in_chat()))
-                };
+                let told =
+                    |choice: &&str| put(members(choice).get("finish_reason"), quoted(reason.in_chat()));
                 choices.iter().filter_map(told).collect()
             }
             Dialect::AnthropicMessages => {

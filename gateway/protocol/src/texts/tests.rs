@@ -51,6 +51,25 @@ fn one_replaced_text_leaves_every_other_byte() {
 }
 
 #[test]
+fn a_member_is_read_and_changed_where_there_is_no_conversation() {
+    for (body, texts, changed) in [
+        (r#"{"model": "m","input":"one"}"#, vec!["one"], r#"{"model": "m","input":"ONE"}"#),
+        (r#"{"input":["one", "two"],"x":1.0}"#, vec!["one", "two"], r#"{"input":["ONE", "two"],"x":1.0}"#),
+        (r#"{"input":[[1,2],[3]]}"#, vec![], ""),
+        (r#"{"model":"m"}"#, vec![], ""),
+    ] {
+        let read = PromptTexts::read_member("input", body.as_bytes()).unwrap();
+        let found: Vec<_> = read.segments().iter().map(|segment| &*segment.text).collect();
+        assert_eq!(found, texts, "{body}");
+        if !changed.is_empty() {
+            let edited = read.edited(&[TextEdit::Replace { segment: 0, text: "ONE" }]).unwrap();
+            assert_eq!(String::from_utf8(edited).unwrap(), changed);
+        }
+    }
+    assert!(PromptTexts::read_member("input", b"[]").is_none());
+}
+
+#[test]
 fn messages_come_and_go_where_they_are_counted() {
     for dialect in Dialect::ALL {
         let texts = PromptTexts::read(dialect, body(dialect).as_bytes()).unwrap();
@@ -211,7 +230,11 @@ fn an_early_end_is_told_in_the_words_of_the_dialect() {
         ("stop", [r#""status":"completed""#, r#""finish_reason":"stop""#, r#""stop_reason":"end_turn""#]),
         (
             "length",
-            [r#""reason":"max_output_tokens""#, r#""finish_reason":"length""#, r#""stop_reason":"max_tokens""#],
+            [
+                r#""reason":"max_output_tokens""#,
+                r#""finish_reason":"length""#,
+                r#""stop_reason":"max_tokens""#,
+            ],
         ),
         (
             "content_filter",

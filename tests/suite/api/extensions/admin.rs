@@ -100,7 +100,10 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() -> Result<()> {
     ] {
         let refused = patch(&admin, status, id, change.clone()).await?;
         assert_eq!(refused["code"], code, "{id} {change}: {refused}");
-        ensure!(refused["message"].as_str().is_some_and(|why| why.contains(says)), "{id} {change}: {refused}");
+        ensure!(
+            refused["message"].as_str().is_some_and(|why| why.contains(says)),
+            "{id} {change}: {refused}"
+        );
     }
     for (method, path, status) in [
         (Method::POST, "/extensions/wasm:redactor/rollback", 409),
@@ -137,7 +140,8 @@ async fn a_policy_is_chosen_and_let_go_of_by_the_same_door() -> Result<()> {
 async fn secrets_are_named_and_never_shown() -> Result<()> {
     let (gateway, admin) = opened().await?;
     let text = format!("the {} word", "magic");
-    let shown = patch(&admin, 200, "wasm:redactor", json!({"secrets": {"TOKEN": text, "OTHER": "x"}})).await?;
+    let shown =
+        patch(&admin, 200, "wasm:redactor", json!({"secrets": {"TOKEN": text, "OTHER": "x"}})).await?;
     assert_eq!(shown["decided"]["lent"]["secrets"], json!(["OTHER", "TOKEN"]));
     let shown = patch(&admin, 200, "wasm:redactor", json!({"secrets": {"OTHER": null}})).await?;
     assert_eq!(shown["decided"]["lent"]["secrets"], json!(["TOKEN"]));
@@ -159,9 +163,8 @@ fn upload(name: &str, bytes: &[u8]) -> Value {
 async fn a_component_is_checked_taken_in_rolled_back_and_removed() -> Result<()> {
     let (gateway, admin) = opened().await?;
     let (redactor, guard) = (component("redactor")?, component("guard")?);
-    let post = async |status, path: &str, body: Value| {
-        admin.expect(status, Method::POST, path, Some(&body)).await
-    };
+    let post =
+        async |status, path: &str, body: Value| admin.expect(status, Method::POST, path, Some(&body)).await;
     let checked = post(200, "/extensions/check", upload("mine", &redactor)).await?;
     assert_eq!((&checked["passed"], &checked["trust"]), (&json!(true), &json!("unsigned")), "{checked}");
     assert_eq!((&checked["isolation"], &checked["id"]), (&json!("fresh"), &json!("wasm:mine")));
@@ -197,7 +200,10 @@ async fn a_component_is_checked_taken_in_rolled_back_and_removed() -> Result<()>
     let seen = admin.get("/extensions/wasm:mine").await?;
     assert_eq!(seen["versions"].as_array().map(Vec::len), Some(2), "{seen}");
     assert_eq!(seen["versions"][0]["digest"], second["version"]["digest"]);
-    assert_eq!((&seen["extension"]["trust"], &seen["extension"]["origin"]), (&json!("unsigned"), &json!("folder")));
+    assert_eq!(
+        (&seen["extension"]["trust"], &seen["extension"]["origin"]),
+        (&json!("unsigned"), &json!("folder"))
+    );
     let back = post(200, "/extensions/wasm:mine/rollback", json!(null)).await?;
     assert_eq!(back["version"]["digest"], seen["versions"][1]["digest"]);
     ensure!(!sent(&gateway, ADDRESS).await?.contains(ADDRESS), "the first one serves again");
@@ -286,7 +292,10 @@ async fn a_shipped_one_is_back_when_the_file_of_its_name_goes() -> Result<()> {
     for id in ["rhai:header-tags", "wasm:guard"] {
         assert_eq!(admin.call(Method::DELETE, &format!("/extensions/{id}"), None).await?.status, 204, "{id}");
         let back = admin.get(&format!("/extensions/{id}")).await?;
-        assert_eq!((&back["extension"]["origin"], &back["extension"]["enabled"]), (&json!("shipped"), &json!(false)));
+        assert_eq!(
+            (&back["extension"]["origin"], &back["extension"]["enabled"]),
+            (&json!("shipped"), &json!(false))
+        );
     }
     gateway.stop().await
 }
@@ -306,10 +315,16 @@ async fn a_dropped_file_that_wants_a_grant_serves_once_it_has_it() -> Result<()>
     })
     .await?;
     ensure!(refused["refused"]["step"] == "imports", "{refused}");
-    ensure!(refused["refused"]["message"].as_str().is_some_and(|why| why.contains("not granted")), "{refused}");
+    ensure!(
+        refused["refused"]["message"].as_str().is_some_and(|why| why.contains("not granted")),
+        "{refused}"
+    );
     let on = patch(&admin, 200, "wasm:usage-counters", json!({"grants": ["metrics"]})).await?;
     ensure!(on["extension"]["refused"].is_null(), "{on}");
-    assert_eq!((&on["extension"]["lent"], &on["extension"]["origin"]), (&json!(["metrics"]), &json!("folder")));
+    assert_eq!(
+        (&on["extension"]["lent"], &on["extension"]["origin"]),
+        (&json!(["metrics"]), &json!("folder"))
+    );
     sent(&gateway, "hello").await?;
     switchyard_tests::eventually("it counts", async || {
         let seen = admin.get("/extensions/wasm:usage-counters").await?;

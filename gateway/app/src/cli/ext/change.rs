@@ -130,7 +130,8 @@ pub(super) async fn remove(admin: &Admin, args: &RemoveArgs) -> anyhow::Result<(
     let found = find(admin, &args.id).await?;
     if !args.yes {
         if !std::io::stdin().is_terminal() {
-            let message = "removing takes files, versions and secrets away: say --yes where nobody can be asked";
+            let message =
+                "removing takes files, versions and secrets away: say --yes where nobody can be asked";
             return Err(WrongUse(message.to_owned()).into());
         }
         let detail: ExtensionDetail = admin.get(&path(&found)).await.map_err(CallError::told)?;
@@ -147,13 +148,13 @@ pub(super) async fn remove(admin: &Admin, args: &RemoveArgs) -> anyhow::Result<(
 
 fn put(patch: &mut ExtensionPatch, field: &str) -> anyhow::Result<()> {
     let wrong = |text: String| anyhow::Error::from(WrongUse(text));
-    let (name, value) =
-        field.split_once('=').ok_or_else(|| wrong(format!("`{field}` is no FIELD=VALUE")))?;
+    let (name, value) = field.split_once('=').ok_or_else(|| wrong(format!("`{field}` is no FIELD=VALUE")))?;
     let given = Some(value).filter(|value| *value != ASKED);
     match name {
         "enabled" => patch.enabled = Some(given.map(switched).transpose().map_err(wrong)?),
         "order" => {
-            let number = |value: &str| value.parse().map_err(|_| wrong(format!("`{value}` is no whole number")));
+            let number =
+                |value: &str| value.parse().map_err(|_| wrong(format!("`{value}` is no whole number")));
             patch.order = Some(given.map(number).transpose()?);
         }
         "mode" => patch.mode = Some(given.map(str::to_owned)),

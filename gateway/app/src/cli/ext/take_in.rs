@@ -106,7 +106,8 @@ fn read(args: &FileArgs) -> anyhow::Result<ExtensionUpload> {
             })
         }
         _ => {
-            let message = format!("{} is neither a component (.wasm) nor a script (.rhai)", args.file.display());
+            let message =
+                format!("{} is neither a component (.wasm) nor a script (.rhai)", args.file.display());
             Err(WrongUse(message).into())
         }
     }

@@ -129,8 +129,7 @@ impl ExtensionKeeper for Plugins {
             return Err(NO_COMPONENT.to_owned());
         };
         let (manifest, signature) = (manifest.as_deref(), signature.as_deref());
-        let change =
-            self.folder.install_under(&upload.name, terms(placement)?, bytes, manifest, signature);
+        let change = self.folder.install_under(&upload.name, terms(placement)?, bytes, manifest, signature);
         let change = change.map_err(|error| error.to_string())?;
         self.sync();
         match change.changed {
@@ -198,11 +197,8 @@ fn lending(asks: &Asks) -> Lending {
 
 fn report(plugin: &Plugin, origin: Origin) -> ExtensionReport {
     let (lines, log_left_out) = plugin.log();
-    let line = |line: LogLine| LoggedLine {
-        number: line.number,
-        level: line.level.label(),
-        message: line.message,
-    };
+    let line =
+        |line: LogLine| LoggedLine { number: line.number, level: line.level.label(), message: line.message };
     ExtensionReport {
         origin,
         release: plugin.metadata().version.clone(),
