@@ -124,8 +124,9 @@ impl Plugins {
     /// Keeps the gateway in step with the folder.
     fn sync(&self) {
         let Some(gateway) = self.gateway() else { return };
-        let set = self.folder.set();
+        // First the lock: of two who look, the later one must have seen the later set.
         let mut known = self.known.lock();
+        let set = self.folder.set();
         for name in known.keys().filter(|name| !set.contains_key(*name)) {
             gateway.remove_extension(&id_of(name));
             gateway.remove_policy(&id_of(name));
