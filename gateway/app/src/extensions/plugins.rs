@@ -89,11 +89,20 @@ impl Plugins {
         }
         // Some were refused only for want of what was decided.
         self.look_twice();
-        for (name, _) in COMPONENTS.iter().filter(|(name, _)| is_hooked(name)) {
-            let placement = gateway.extensions().placement(&id_of(name));
-            if let Err(why) = self.decide_shipped(gateway, name, &placement) {
-                tracing::error!(plugin = name, why, "not switched on");
-                self.describe(gateway, name);
+        let decided = gateway.extensions().placements();
+        for (name, _) in COMPONENTS {
+            let placement = decided.get(&id_of(name));
+            // One's own file wins, and policies are there already unless something was decided about them.
+            let is_there = placement.is_none() && !is_hooked(name);
+            if is_there || self.folder.set().contains_key(*name) {
+                continue;
+            }
+            let placement = placement.cloned().unwrap_or_default();
+            if let Err(why) = self.serve_shipped(gateway, name, &placement) {
+                tracing::error!(plugin = name, why, "not served as it was decided");
+                if is_hooked(name) {
+                    self.describe(gateway, name);
+                }
             }
         }
         self.sync();
@@ -190,21 +199,23 @@ impl Plugins {
         gateway.put_extension(described);
     }
 
+    /// A shipped one as it was decided: a policy is always there to be chosen, the rest when it is switched on.
+    fn serve_shipped(&self, gateway: &Gateway, name: &str, placement: &Placement) -> Result<(), String> {
+        if is_hooked(name) {
+            return self.decide_shipped(gateway, name, placement);
+        }
+        if manifest(name).is_some() {
+            let plugin = self.load_shipped(name, placement)?;
+            put(gateway, &plugin, false);
+            self.shipped.lock().insert(name.to_owned(), plugin);
+        }
+        Ok(())
+    }
+
     /// A shipped one whose place a file had.
     fn restore_shipped(&self, gateway: &Gateway, name: &str) {
-        let Some(manifest) = manifest(name) else { return };
         let placement = gateway.extensions().placement(&id_of(name));
-        let restored = if is_hooked(name) {
-            self.decide_shipped(gateway, name, &placement)
-        } else if manifest.hooks.contains(&Hook::Schedule) {
-            self.load_shipped(name, &placement).map(|plugin| {
-                put(gateway, &plugin, false);
-                self.shipped.lock().insert(name.to_owned(), plugin);
-            })
-        } else {
-            Ok(())
-        };
-        if let Err(why) = restored {
+        if let Err(why) = self.serve_shipped(gateway, name, &placement) {
             tracing::error!(plugin = name, why, "the shipped one of this name is not back");
         }
     }

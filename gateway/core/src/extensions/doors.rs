@@ -187,7 +187,7 @@ impl Gateway {
         }
         let wanted = id.to_owned();
         let known = self.ask_keeper(id, move |keeper, name| {
-            !keeper.versions(name).is_empty() || keeper.rejected().iter().any(|one| one.id == wanted)
+            keeper.report(name).is_some() || keeper.rejected().iter().any(|one| one.id == wanted)
         });
         match known.await {
             Err(ExtensionError::Unknown(_)) => Ok(false),

@@ -87,12 +87,14 @@ pub(super) fn hits(gateway: &Gateway, id: Option<&str>, limit: usize) -> Vec<Ext
     let wanted = |one: &gateway_core::decisions::Acted| {
         id.is_none_or(|id| one.id == id) && (one.act != Act::Passed || !one.rules.is_empty())
     };
-    let acted = |decision: &Decision| decision.snapshot().extensions.iter().any(wanted);
+    // Looked at in place: most decisions hold nothing of the kind, and each is a large thing to copy.
+    let acted = |decision: &Decision| decision.update(|state| state.extensions.iter().any(wanted));
     let decisions = gateway.decisions().newest(limit, acted);
     let hits = decisions.iter().flat_map(|decision| {
-        let state = decision.snapshot();
-        let client = state.client.to_string();
-        let acts: Vec<_> = state.extensions.iter().filter(|one| wanted(one)).map(act_view).collect();
+        let (client, acts) = decision.update(|state| {
+            let acts: Vec<_> = state.extensions.iter().filter(|one| wanted(one)).map(act_view).collect();
+            (state.client.to_string(), acts)
+        });
         acts.into_iter().map(move |act| ExtensionHitView {
             request_id: decision.id.to_string(),
             at: decision.at.as_millis(),

@@ -69,9 +69,10 @@ pub(crate) struct HitsQuery {
 pub(crate) async fn hits(
     State(state): State<AppState>,
     Query(query): Query<HitsQuery>,
-) -> Json<Vec<ExtensionHitView>> {
+) -> Result<Json<Vec<ExtensionHitView>>, Refusal> {
     let limit = query.limit.unwrap_or(DEFAULT_HITS).min(MAX_HITS);
-    Json(view::hits(&state.gateway, query.id.as_deref(), limit))
+    let gateway = state.gateway.clone();
+    Ok(Json(on_a_thread(move || view::hits(&gateway, query.id.as_deref(), limit)).await?))
 }
 
 /// `PATCH /extensions/{id}`.
@@ -80,15 +81,28 @@ pub(crate) async fn change(
     Path(id): Path<String>,
     Body(patch): Body<ExtensionPatch>,
 ) -> Result<Json<ExtensionDetail>, Refusal> {
-    if is_policy_only(&state.gateway, &id) && patch.enabled.is_some() {
-        choose_or_let_go(&state, &id, &patch).await?;
-        return detail(&state, id).await.map(Json);
+    if is_policy_only(&state.gateway, &id) {
+        if has_a_place(&patch) {
+            return Err(Refusal::field("order", format!("{id} only ranks, so it has no place in a chain")));
+        }
+        if patch.enabled.is_some() {
+            choose_or_let_go(&state, &id, &patch).await?;
+            return detail(&state, id).await.map(Json);
+        }
     }
     let changed = Changes::read(patch)?;
     let (gateway, name) = (state.gateway.clone(), id.clone());
     finish(async move { gateway.change_extension(&name, |decided| changed.apply(decided)).await }).await??;
     tracing::info!(extension = id, "what is decided about an extension changed");
     detail(&state, id).await.map(Json)
+}
+
+fn has_a_place(patch: &ExtensionPatch) -> bool {
+    let lists = [&patch.routes, &patch.groups, &patch.clients, &patch.models];
+    patch.order.is_some()
+        || patch.mode.is_some()
+        || patch.on_failure.is_some()
+        || lists.iter().any(|list| list.is_some())
 }
 
 /// One that only ranks serves when it is the one that decides.

@@ -96,7 +96,7 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() -> Result<()> {
         ("wasm:redactor", json!({"http_out": ["ftp://x"]}), 422, "not_admitted", "ftp"),
         ("wasm:redactor", json!({"speed": 1}), 422, "invalid_body", "speed"),
         ("rhai:header-tags", json!({"config": {}}), 422, "not_admitted", "reaches nothing"),
-        ("rhai:pin", json!({"enabled": true, "order": 1}), 422, "invalid_field", "chosen"),
+        ("rhai:pin", json!({"enabled": true, "raised": false}), 422, "invalid_field", "chosen"),
     ] {
         let refused = patch(&admin, status, id, change.clone()).await?;
         assert_eq!(refused["code"], code, "{id} {change}: {refused}");
@@ -131,6 +131,10 @@ async fn a_policy_is_chosen_and_let_go_of_by_the_same_door() -> Result<()> {
         assert_eq!(seen["extension"]["calls"][0]["hook"], "schedule", "{seen}");
     }
     assert_eq!(row(&admin.get("/extensions").await?, "rhai:round-robin")?["enabled"], false);
+    let refused = patch(&admin, 422, "wasm:headroom", json!({"order": 3})).await?;
+    ensure!(refused["message"].as_str().is_some_and(|why| why.contains("only ranks")), "{refused}");
+    // What a shipped policy is configured with is checked by it.
+    patch(&admin, 422, "wasm:headroom", json!({"config": {"colour": 1}})).await?;
     patch(&admin, 200, "wasm:headroom", json!({"enabled": false})).await?;
     ensure!(gateway.running.gateway.policy().version().id().starts_with("builtin:"));
     gateway.stop().await
@@ -288,7 +292,10 @@ async fn a_shipped_one_is_back_when_the_file_of_its_name_goes() -> Result<()> {
     assert_eq!(admin.get("/extensions/rhai:header-tags").await?["extension"]["origin"], "folder");
     let own = upload("guard", &component("redactor")?);
     admin.expect(201, Method::POST, "/extensions", Some(&own)).await?;
-    ensure!(!sent(&gateway, ADDRESS).await?.contains(ADDRESS));
+    let gateway = gateway.restarted().await?;
+    let admin = Admin::log_in(&gateway.http, &gateway.url).await?;
+    ensure!(!sent(&gateway, ADDRESS).await?.contains(ADDRESS), "one's own serves after a restart");
+    assert_eq!(admin.get("/extensions/wasm:guard").await?["extension"]["origin"], "folder");
     for id in ["rhai:header-tags", "wasm:guard"] {
         assert_eq!(admin.call(Method::DELETE, &format!("/extensions/{id}"), None).await?.status, 204, "{id}");
         let back = admin.get(&format!("/extensions/{id}")).await?;

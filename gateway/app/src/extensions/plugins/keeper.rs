@@ -11,7 +11,7 @@ use gateway_core::ports::{CheckOutcome, Checked, Mistake};
 use gateway_plugin_host::{Asks, Changed, FolderError, LogLine, Plugin, Step};
 use gateway_scheduler::PolicyLanguage;
 
-use super::{COMPONENTS, Plugins, id_of, is_hooked, manifest, terms};
+use super::{COMPONENTS, Plugins, id_of, manifest, terms};
 
 /// What a mistake of a component is called.
 const MISTAKE: &str = "admission";
@@ -31,10 +31,10 @@ impl ExtensionKeeper for Plugins {
                 self.look_twice();
             }
             self.sync();
-        } else if is_hooked(name) {
-            self.decide_shipped(&gateway, name, placement)?;
+            Ok(())
+        } else {
+            self.serve_shipped(&gateway, name, placement)
         }
-        Ok(())
     }
 
     fn versions(&self, name: &str) -> Vec<ExtensionRelease> {
