@@ -115,7 +115,7 @@ pub struct AccountSettingsPatch {
 }
 
 /// Tells `null` from a field that was left out.
-fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+pub(crate) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)

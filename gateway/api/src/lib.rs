@@ -7,6 +7,7 @@
 mod account_settings;
 mod accounts;
 mod decisions;
+mod extensions;
 mod imports;
 mod live;
 mod replay;
@@ -24,6 +25,11 @@ pub use accounts::{
 pub use decisions::{
     AttemptView, CandidateView, DecisionSummary, DecisionView, ExtensionActView, PolicyChoice, PolicyView,
     RankingView,
+};
+pub use extensions::{
+    BreakerView, DecidedView, ExtensionChecked, ExtensionDetail, ExtensionHitView, ExtensionPatch,
+    ExtensionPlaced, ExtensionRefusedView, ExtensionUpload, ExtensionView, HookCallsView, HookFailureView,
+    LendingView, LogLineView, PlaceView, ReleaseView,
 };
 pub use imports::{
     ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, ImportRowOutcome, ImportRowView,

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Settings;
 use crate::cli::Note;
-use crate::extensions::{self, Loaded, PluginWatch, Plugins};
+use crate::extensions::{self, Loaded, PluginWatch, Plugins, Scripts};
 use crate::refresher::{ChildRefresher, InProcessRefresher};
 use crate::shared_file::DiskFiles;
 use crate::workbench::ScriptBench;
@@ -103,13 +103,8 @@ pub async fn start(
     let (store, Loaded { policies, plugins, scripts }) =
         tokio::try_join!(open_store(settings), load_extensions(settings))?;
     let assembled = assemble(settings, &store, policies, clock, refreshing)?;
-    let Assembled { gateway, edge, workbench, sockets, settlements, signals } = assembled;
-    // What was decided comes first, so that nothing serves otherwise for a moment.
-    gateway.sync_extensions().await?;
-    gateway.keep_extensions_with(vec![plugins.clone()]);
-    let scripts = Arc::new(scripts.attach(&gateway)?);
-    workbench.follow(&scripts, &gateway);
-    attach_plugins(&plugins, &gateway).await?;
+    let Assembled { gateway, edge, sockets, settlements, signals } = assembled;
+    let scripts = attach_extensions(&gateway, &plugins, scripts).await?;
     let watch = plugins.watch()?;
     choose_policy(&gateway, settings, &store).await?;
     // Before the first request: an account that is stored is an account that serves.
@@ -144,7 +139,6 @@ pub async fn start(
 pub(crate) struct Assembled {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) edge: AppState,
-    workbench: Arc<ScriptBench>,
     sockets: Sockets,
     settlements: (mpsc::Receiver<SettlementRecord>, Arc<dyn Ledger>),
     signals: Signals,
@@ -201,9 +195,9 @@ pub(crate) fn assemble(
     let door = CallbackDoor::new(gateway.clone(), sign_ins, settings.callback_port);
     let workbench = Arc::new(ScriptBench::new(settings.policies_dir()));
     let sockets = Sockets::new(settings.client_sockets);
-    let edge = AppState::new(gateway.clone(), metrics, door, workbench.clone(), sockets.clone());
+    let edge = AppState::new(gateway.clone(), metrics, door, workbench, sockets.clone());
     let signals = Signals { tracker, stopping, drained, deadline };
-    Ok(Assembled { gateway, edge, workbench, sockets, settlements: (to_write, ledger), signals })
+    Ok(Assembled { gateway, edge, sockets, settlements: (to_write, ledger), signals })
 }
 
 fn base_urls(settings: &Settings) -> BaseUrls {
@@ -226,7 +220,7 @@ fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> J
     tokio::spawn(task)
 }
 
-async fn load_extensions(settings: &Settings) -> Result<Loaded, StartError> {
+pub(crate) async fn load_extensions(settings: &Settings) -> Result<Loaded, StartError> {
     let (policies_dir, plugins_dir) = (settings.policies_dir(), settings.plugins_dir());
     let runtime = tokio::runtime::Handle::current();
     // Compiling a component keeps a core busy for a while.
@@ -234,11 +228,20 @@ async fn load_extensions(settings: &Settings) -> Result<Loaded, StartError> {
     Ok(loading.await.map_err(std::io::Error::other)??)
 }
 
-/// Switches components on as it was decided before; those that are on are compiled here.
-async fn attach_plugins(plugins: &Arc<Plugins>, gateway: &Arc<Gateway>) -> Result<(), StartError> {
+/// Puts scripts and components into a gateway as it was decided before; those that are on are compiled here.
+pub(crate) async fn attach_extensions(
+    gateway: &Arc<Gateway>,
+    plugins: &Arc<Plugins>,
+    scripts: Scripts,
+) -> Result<Arc<FolderWatch>, StartError> {
+    // What was decided comes first, so that nothing serves otherwise for a moment.
+    gateway.sync_extensions().await?;
+    let (keeper, watch) = scripts.attach(gateway)?;
+    gateway.keep_extensions_with(vec![plugins.clone(), keeper]);
     let (plugins, gateway) = (plugins.clone(), gateway.clone());
     let attaching = tokio::task::spawn_blocking(move || plugins.attach(&gateway));
-    Ok(attaching.await.map_err(std::io::Error::other)?)
+    attaching.await.map_err(std::io::Error::other)?;
+    Ok(watch)
 }
 
 fn refresher(
@@ -256,7 +259,11 @@ fn refresher(
 
 /// What the dashboard chose last counts; the configuration counts before the first choice. A chosen policy that is no
 /// longer there (its file was removed) must not keep the gateway from starting.
-async fn choose_policy(gateway: &Gateway, settings: &Settings, store: &Store) -> Result<(), StartError> {
+pub(crate) async fn choose_policy(
+    gateway: &Gateway,
+    settings: &Settings,
+    store: &Store,
+) -> Result<(), StartError> {
     let chosen = store.settings().setting(POLICY_SETTING).await?;
     if let Some(chosen) = chosen {
         match gateway.choose_policy(chosen.expose()) {

@@ -127,7 +127,9 @@ impl Gateway {
         let gone = self.pool.lock().retain(&ids);
         for id in gone {
             self.keeper.forget(&id);
-            self.listed_models.lock().remove(&id);
+            if self.listed_models.lock().remove(&id).is_some() {
+                self.model_lists.listing_changed();
+            }
             self.touch();
         }
         Ok(())

@@ -19,6 +19,7 @@ use crate::destinations::Destinations;
 use crate::egress::EgressWatch;
 use crate::extensions::{Chains, Extensions};
 use crate::keeper::TokenKeeper;
+use crate::models::ModelLists;
 use crate::operator_keys::Operators;
 use crate::ports::{
     AccountStore, ClientKeyStore, Clock, Destination, Ledger, Observer, ProxyProbe, ProxyStore, Refresher,
@@ -202,6 +203,8 @@ pub struct Gateway {
     pub(crate) burst_wait: Duration,
     /// The models that accounts of other kinds than Codex list.
     pub(crate) listed_models: Mutex<HashMap<AccountId, BTreeSet<String>>>,
+    /// The lists of models that callers were shown last.
+    pub(crate) model_lists: ModelLists,
     pub(crate) operators: Operators,
     pub(crate) egress: EgressWatch,
     /// Accounts of which a reset credit is being redeemed.
@@ -272,6 +275,7 @@ impl Gateway {
             keep_settlements: parts.keep_settlements,
             burst_wait: parts.burst_wait,
             listed_models: Mutex::default(),
+            model_lists: ModelLists::default(),
             operators: Operators::default(),
             egress: EgressWatch::default(),
             redeeming: Mutex::default(),

@@ -3,6 +3,8 @@
 //!
 //! Refuses: judging the account; a test does.
 
+use std::collections::BTreeSet;
+
 use gateway_domain::{AccountId, AccountKind, AccountSettings, FailureKind};
 
 use crate::Gateway;
@@ -46,11 +48,17 @@ impl Gateway {
 
     /// A server that lists nothing may still serve everything: no list is kept of it.
     fn remember_models(&self, id: &AccountId, models: &[String]) {
+        let models: BTreeSet<String> = models.iter().cloned().collect();
         let mut listed = self.listed_models.lock();
+        if listed.get(id).map_or(models.is_empty(), |known| *known == models) {
+            return;
+        }
         if models.is_empty() {
             listed.remove(id);
         } else {
-            listed.insert(id.clone(), models.iter().cloned().collect());
+            listed.insert(id.clone(), models);
         }
+        drop(listed);
+        self.model_lists.listing_changed();
     }
 }

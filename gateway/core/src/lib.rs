@@ -16,6 +16,7 @@ pub mod hooks;
 pub mod import;
 mod inspection;
 mod keeper;
+mod models;
 pub mod operations;
 pub mod operator_keys;
 pub mod pipeline;

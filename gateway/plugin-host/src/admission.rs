@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use gateway_core::hooks::Guard;
 use gateway_scheduler::{PolicyError, PolicyLanguage, PolicyVersion};
 use wasmtime::component::Component;
 
@@ -16,9 +17,8 @@ pub use describe::PluginMetadata;
 pub(crate) use describe::fits_schema;
 pub use inspect::Outside;
 
-use crate::breaker::Breaker;
 use crate::exports::Indices;
-use crate::grants::{Capability, Grants, Trust};
+use crate::grants::{Asks, Capability, Grants, Trust};
 use crate::guest::Blueprint;
 use crate::host::PluginHost;
 use crate::lent::Lent;
@@ -27,7 +27,6 @@ use crate::manifest::{Attachment, Hook, Isolation, Manifest};
 use crate::plugin::Plugin;
 use crate::pool::Pool;
 use crate::signature;
-use crate::tally::Tally;
 use crate::{digest, state};
 
 /// The steps, in their order.
@@ -303,6 +302,7 @@ impl<'a> Candidate<'a> {
         let first = blueprint.configured(&config).at(Step::Init)?;
         let asked = self.manifest.as_ref().map_or(Isolation::Pooled, |manifest| manifest.isolation);
         let isolation = if self.trust == Trust::Unsigned { Isolation::Fresh } else { asked };
+        let asks = self.manifest.as_ref().map(Asks::of).unwrap_or_default();
         let attachments = match self.manifest {
             Some(manifest) => manifest.attachments,
             None => metadata.hooks.iter().map(|hook| Attachment::of(*hook)).collect(),
@@ -319,9 +319,9 @@ impl<'a> Candidate<'a> {
             capabilities: self.held.into_iter().collect(),
             digest: self.digest,
             pool: Pool::new(blueprint, config, isolation, first),
-            breaker: Breaker::new(),
+            guard: Guard::default(),
             lent,
-            tally: Tally::default(),
+            asks,
         })
     }
 }

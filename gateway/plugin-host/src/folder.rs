@@ -159,8 +159,9 @@ impl PluginFolder {
     /// # Errors
     /// The folder cannot be read; nothing has changed.
     pub fn scan(&self) -> Result<Vec<Change>, FolderError> {
-        let found = files::list(&self.folder)?;
+        // Under the lock: what is installed meanwhile would look as if it were gone.
         let mut shelf = self.shelf.lock();
+        let found = files::list(&self.folder)?;
         let mut changes = Vec::new();
         for (name, slot) in shelf.iter_mut().filter(|(name, _)| !found.contains_key(*name)) {
             let terms = std::mem::take(&mut slot.terms);
@@ -253,7 +254,41 @@ impl PluginFolder {
         Ok(())
     }
 
-    /// Puts a plugin into the folder and admits it; what is not admitted is not written.
+    /// Admits a plugin under these terms and lets go of it again: nothing is written, nothing changes.
+    ///
+    /// # Errors
+    /// It is not admitted, or its name is none.
+    pub fn check(
+        &self,
+        name: &str,
+        terms: &Terms,
+        component: &[u8],
+        manifest: Option<&str>,
+        signature: Option<&str>,
+    ) -> Result<Arc<Plugin>, FolderError> {
+        if !is_name(name) {
+            return Err(FolderError::BadName(name.to_owned()));
+        }
+        Ok(self.admit(name, terms, &Files::new(component, manifest, signature))?)
+    }
+
+    /// Removes a plugin's files, its versions and what was decided about it.
+    ///
+    /// # Errors
+    /// There is no such plugin, or a file cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), FolderError> {
+        let mut shelf = self.shelf.lock();
+        let is_there = shelf.get(name).is_some_and(|slot| slot.serving.is_some() || slot.rejected.is_some());
+        if !is_there {
+            return Err(FolderError::Unknown(name.to_owned()));
+        }
+        files::remove(&self.folder, name)?;
+        shelf.remove(name);
+        self.publish(&shelf);
+        Ok(())
+    }
+
+    /// Puts a plugin into the folder and admits it under the terms that hold; what is not admitted is not written.
     ///
     /// # Errors
     /// It is not admitted, or cannot be written.
@@ -264,14 +299,31 @@ impl PluginFolder {
         manifest: Option<&str>,
         signature: Option<&str>,
     ) -> Result<Change, FolderError> {
+        let terms = self.shelf.lock().get(name).map(|slot| slot.terms.clone()).unwrap_or_default();
+        self.install_under(name, terms, component, manifest, signature)
+    }
+
+    /// The same under other terms, which hold from then on.
+    ///
+    /// # Errors
+    /// As [`Self::install`]; the terms before hold then.
+    pub fn install_under(
+        &self,
+        name: &str,
+        terms: Terms,
+        component: &[u8],
+        manifest: Option<&str>,
+        signature: Option<&str>,
+    ) -> Result<Change, FolderError> {
         if !is_name(name) {
             return Err(FolderError::BadName(name.to_owned()));
         }
         let files = Files::new(component, manifest, signature);
         let mut shelf = self.shelf.lock();
-        let slot = shelf.entry(name.to_owned()).or_default();
-        let plugin = self.admit(name, &slot.terms, &files)?;
+        let plugin = self.admit(name, &terms, &files)?;
         files.write(&self.folder, name)?;
+        let slot = shelf.entry(name.to_owned()).or_default();
+        slot.terms = terms;
         slot.judged = Some(files.content());
         let change = slot.adopt(name, plugin, files);
         self.publish(&shelf);

@@ -7,6 +7,7 @@ use std::fmt;
 use gateway_domain::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::manifest::Manifest;
 use crate::outbound::Destination;
 
 /// One capability: one interface a component may import.
@@ -81,6 +82,29 @@ pub struct Grants {
     pub secrets: BTreeMap<String, Secret>,
     /// Where it may send requests.
     pub destinations: Vec<Destination>,
+}
+
+/// What a component asks for; asking is not having.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// The interfaces.
+    pub capabilities: BTreeSet<Capability>,
+    /// Secrets, by name.
+    pub secrets: BTreeSet<String>,
+    /// Destinations, as its manifest writes them.
+    pub destinations: Vec<String>,
+}
+
+impl Asks {
+    /// What a manifest asks for.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            capabilities: manifest.wants.clone(),
+            secrets: manifest.secrets.clone(),
+            destinations: manifest.destinations.clone(),
+        }
+    }
 }
 
 /// How far a component is trusted.

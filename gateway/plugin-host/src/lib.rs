@@ -9,7 +9,6 @@
 
 mod admission;
 mod bindings;
-mod breaker;
 mod columns;
 mod compile_cache;
 mod conformance;
@@ -31,7 +30,6 @@ mod pool;
 mod schema;
 mod signature;
 mod state;
-mod tally;
 mod ticker;
 
 pub use admission::{AdmissionError, Outside, Package, PluginMetadata, Step, Vouching};
@@ -39,10 +37,10 @@ pub use compile_cache::CacheTally;
 pub use conformance::{HookTiming, Probe, conformance, measure};
 pub use engine::{Allocator, HostError};
 pub use folder::{Change, Changed, FolderError, PluginFolder, PluginSet, Terms, VersionInfo};
-pub use grants::{Capability, Grants, KvQuota, Trust};
+pub use grants::{Asks, Capability, Grants, KvQuota, Trust};
 pub use host::PluginHost;
 pub use lent::{LogLevel, LogLine};
-pub use limits::Limits;
+pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use manifest::{Attachment, Hook, Isolation, Manifest, ManifestError};
 pub use outbound::{
     Destination, DestinationError, MAX_BODY_BYTES, MAX_TIMEOUT, Outbound, OutboundError, OutboundRequest,
@@ -51,7 +49,6 @@ pub use outbound::{
 pub use plugin::Plugin;
 pub use schema::Misfit;
 pub use signature::{SignatureError, SigningKey, TrustedKey, signer_of};
-pub use tally::{HookFailure, HookTally};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::manifest::Hook;
 
 /// The largest component taken.
-pub(crate) const MAX_COMPONENT_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_COMPONENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The hard ceiling of any plugin's memory: what one slot of the pool reserves.
 pub(crate) const SLOT_BYTES: usize = 64 * 1024 * 1024;

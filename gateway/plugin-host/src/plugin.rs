@@ -1,25 +1,23 @@
-//! An admitted component behind the gateway's extension traits: breaker in front, pool behind, every answer checked.
+//! An admitted component behind the gateway's extension traits: guard in front, pool behind, every answer checked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gateway_core::hooks::{
-    Batch, BodyView, CatalogEntry, ExtensionVersion, FilterOutcome, HookError, ModelMapper, PromptBody,
-    PromptFilter, RequestContext, Resolution, ResponseFilter, StreamEvent, StreamInterest, UsageObserver,
-    UsageRecord,
+    Batch, BodyView, CatalogEntry, ExtensionVersion, FilterOutcome, Guard, Health, HookError, HookFailure,
+    HookTally, ModelMapper, PromptBody, PromptFilter, RequestContext, Resolution, ResponseFilter,
+    StreamEvent, StreamInterest, UsageObserver, UsageRecord,
 };
 use gateway_scheduler::{PolicyVersion, RankDecision, RankInput, RankingPolicy, Roster};
 
 use crate::admission::PluginMetadata;
-use crate::breaker::Breaker;
-use crate::grants::{Capability, Trust};
+use crate::grants::{Asks, Capability, Trust};
 use crate::guest::Guest;
 use crate::lent::{Lent, LogLine};
 use crate::limits::BYTES_PER_EXTRA_MS;
 use crate::manifest::{Attachment, Hook, Isolation};
 use crate::pool::Pool;
-use crate::tally::{HookFailure, HookTally, Tally};
 
 /// An admitted component. It implements the trait of each hook; those it was not admitted for answer with an error,
 /// so ask [`Plugin::has`] before attaching it.
@@ -31,9 +29,9 @@ pub struct Plugin {
     pub(crate) capabilities: Vec<Capability>,
     pub(crate) digest: String,
     pub(crate) pool: Pool,
-    pub(crate) breaker: Breaker,
+    pub(crate) guard: Guard,
     pub(crate) lent: Arc<Lent>,
-    pub(crate) tally: Tally,
+    pub(crate) asks: Asks,
 }
 
 impl Plugin {
@@ -65,6 +63,18 @@ impl Plugin {
     #[must_use]
     pub fn capabilities(&self) -> &[Capability] {
         &self.capabilities
+    }
+
+    /// What it asks for.
+    #[must_use]
+    pub fn asks(&self) -> &Asks {
+        &self.asks
+    }
+
+    /// How it fares.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.guard.health()
     }
 
     /// Whether its instances serve many calls.
@@ -104,13 +114,13 @@ impl Plugin {
     /// The calls of one hook.
     #[must_use]
     pub fn tally(&self, hook: Hook) -> HookTally {
-        self.tally.of(hook)
+        self.guard.tally(hook)
     }
 
     /// The last calls without an answer, oldest first.
     #[must_use]
     pub fn failures(&self) -> Vec<HookFailure> {
-        self.tally.failures()
+        self.guard.failures()
     }
 
     /// The last lines it wrote, oldest first, and how many were left out.
@@ -125,29 +135,12 @@ impl Plugin {
         self.lent.counters.all()
     }
 
-    fn call<R>(&self, ask: impl FnOnce(&mut Guest) -> Result<R, HookError>) -> Result<R, HookError> {
-        self.breaker.admit().map_err(|pause_ms| {
-            HookError::Failed(format!("breaker open for {pause_ms} ms more after repeated failures"))
-        })?;
-        let answer = self.pool.with(ask);
-        match &answer {
-            Ok(_) => self.breaker.succeeded(),
-            // A crowd says nothing about the plugin.
-            Err(HookError::Saturated) => {}
-            Err(_) => self.breaker.failed(),
-        }
-        answer
-    }
-
     fn timed_call<R>(
         &self,
         hook: Hook,
         ask: impl FnOnce(&mut Guest) -> Result<R, HookError>,
     ) -> Result<R, HookError> {
-        let begun = Instant::now();
-        let answer = self.call(ask);
-        self.tally.count(hook, Some(begun.elapsed()), &answer);
-        answer
+        self.guard.call(hook, || self.pool.with(ask))
     }
 }
 
@@ -164,10 +157,7 @@ impl RankingPolicy for Plugin {
 
     fn rank(&self, roster: &Arc<Roster>, input: &Arc<RankInput>) -> Result<RankDecision, HookError> {
         let deadline = self.pool.limits().deadline;
-        let answer = self.call(|guest| guest.rank(deadline, roster, input));
-        // The pipeline measures rankings; two looks at the clock would be a tenth of this call.
-        self.tally.count(Hook::Schedule, None, &answer);
-        answer
+        self.guard.rank(|| self.pool.with(|guest| guest.rank(deadline, roster, input)))
     }
 }
 

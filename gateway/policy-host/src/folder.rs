@@ -127,6 +127,12 @@ impl PolicyFolder {
         self.entries.values().filter_map(|entry| entry.problem.as_ref())
     }
 
+    /// The version of a policy that serves.
+    #[must_use]
+    pub fn serving(&self, name: &str) -> Option<Arc<RhaiPolicy>> {
+        self.entries.get(name)?.serving.clone()
+    }
+
     /// The earlier versions of a policy that are kept, the latest first.
     pub fn history(&self, name: &str) -> Vec<PolicyVersion> {
         let entry = self.entries.get(name);

@@ -9,6 +9,7 @@ use gateway_core::hooks::{
     HookError, Mapping, ModelMapper, PromptBody, PromptFilter, RequestContext, Resolution, ResponseFilter,
     Step, StreamEvent, StreamInterest, UsageObserver, UsageRecord,
 };
+use gateway_domain::ModelName;
 use gateway_scheduler::{Action, RankingPolicy, Rejection};
 use rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
 
@@ -26,6 +27,11 @@ const EVENTS_TIME: Duration = Duration::from_millis(10);
 /// Time to watch one batch of settled requests.
 const OBSERVE_TIME: Duration = Duration::from_millis(250);
 
+/// Names that one script adds to the list of models.
+const MAX_PUBLISHED: usize = 256;
+/// Who is said to own the models that a script adds.
+const PUBLISHED_BY: &str = "switchyard";
+
 /// The functions of the hooks and how many arguments they take.
 pub(crate) const FUNCTIONS: [(Hook, &str, usize); 5] = [
     (Hook::Schedule, "rank", 1),
@@ -42,10 +48,12 @@ pub(crate) struct Wishes {
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) view: BodyView,
     pub(crate) interest: StreamInterest,
+    /// The names that the list of models shows besides.
+    pub(crate) publishes: Vec<String>,
 }
 
 impl Wishes {
-    /// Reads functions and constants: `ORDER`, `MODE`, `ON_FAILURE`, `SEES`, `HEARS`.
+    /// Reads functions and constants: `ORDER`, `MODE`, `ON_FAILURE`, `SEES`, `HEARS`, `PUBLISHES`.
     pub(crate) fn read(policy: &str, ast: &AST) -> Result<Self, ScriptError> {
         let has = |name: &str, arity: usize| {
             ast.iter_functions().any(|one| one.name == name && one.params.len() == arity)
@@ -77,6 +85,7 @@ impl Wishes {
                     };
                 }
                 "HEARS" => wishes.interest = interest(&text()).map_err(wrong)?,
+                "PUBLISHES" => wishes.publishes = published(&text()).map_err(wrong)?,
                 _ => {}
             }
         }
@@ -120,6 +129,18 @@ fn interest(words: &str) -> Result<StreamInterest, String> {
     Ok(interest)
 }
 
+/// Names of models, with spaces in between.
+fn published(words: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    if names.len() > MAX_PUBLISHED {
+        return Err(format!("PUBLISHES names {} models; {MAX_PUBLISHED} fit", names.len()));
+    }
+    for name in &names {
+        ModelName::parse(name).map_err(|error| format!("PUBLISHES: `{name}`: {error}"))?;
+    }
+    Ok(names)
+}
+
 impl RhaiPolicy {
     fn call(&self, hook: Hook, budget: Duration, arguments: impl FuncArgs) -> Result<Dynamic, HookError> {
         let name = FUNCTIONS.iter().find(|(known, ..)| *known == hook).map_or("", |(_, name, _)| *name);
@@ -150,6 +171,23 @@ impl ModelMapper for RhaiPolicy {
     }
 
     fn resolve(&self, context: &Arc<RequestContext>) -> Result<Resolution, HookError> {
+        self.guarded(Hook::MapModel, || self.mapping(context))
+    }
+
+    fn publish(&self, catalog: &[CatalogEntry]) -> Result<Vec<CatalogEntry>, HookError> {
+        let known = |name: &String| catalog.iter().any(|entry| entry.id == *name);
+        let added = self.wishes.publishes.iter().filter(|name| !known(name)).map(|name| CatalogEntry {
+            id: name.clone(),
+            provider: PUBLISHED_BY.to_owned(),
+            context_window: None,
+            max_output_tokens: None,
+        });
+        Ok(catalog.iter().cloned().chain(added).collect())
+    }
+}
+
+impl RhaiPolicy {
+    fn mapping(&self, context: &Arc<RequestContext>) -> Result<Resolution, HookError> {
         let answer = self.call(Hook::MapModel, MAP_TIME, (Asked::of(context),))?;
         if answer.is_unit() {
             return Ok(Resolution::UNCHANGED);
@@ -164,10 +202,6 @@ impl ModelMapper for RhaiPolicy {
             }
         }
     }
-
-    fn publish(&self, catalog: &[CatalogEntry]) -> Result<Vec<CatalogEntry>, HookError> {
-        Ok(catalog.to_vec())
-    }
 }
 
 impl PromptFilter for RhaiPolicy {
@@ -180,6 +214,16 @@ impl PromptFilter for RhaiPolicy {
     }
 
     fn filter_request(
+        &self,
+        context: &Arc<RequestContext>,
+        body: PromptBody<'_>,
+    ) -> Result<FilterOutcome, HookError> {
+        self.guarded(Hook::FilterRequest, || self.judged(context, body))
+    }
+}
+
+impl RhaiPolicy {
+    fn judged(
         &self,
         context: &Arc<RequestContext>,
         body: PromptBody<'_>,
@@ -215,6 +259,17 @@ impl ResponseFilter for RhaiPolicy {
         carry: &[u8],
         events: &[StreamEvent<'_>],
         _: bool,
+    ) -> Result<Batch, HookError> {
+        self.guarded(Hook::FilterResponse, || self.heard(context, carry, events))
+    }
+}
+
+impl RhaiPolicy {
+    fn heard(
+        &self,
+        context: &Arc<RequestContext>,
+        carry: &[u8],
+        events: &[StreamEvent<'_>],
     ) -> Result<Batch, HookError> {
         let asked = Asked::of(context);
         let mut memory = String::from_utf8_lossy(carry).into_owned();
@@ -253,11 +308,13 @@ impl UsageObserver for RhaiPolicy {
     }
 
     fn on_usage(&self, records: &[UsageRecord]) -> Result<(), HookError> {
-        for record in records {
-            let seen = UsageSeen(Arc::new(record.clone()));
-            drop(self.call(Hook::ObserveUsage, OBSERVE_TIME, (seen, self.counters.clone()))?);
-        }
-        Ok(())
+        self.guarded(Hook::ObserveUsage, || {
+            for record in records {
+                let seen = UsageSeen(Arc::new(record.clone()));
+                drop(self.call(Hook::ObserveUsage, OBSERVE_TIME, (seen, self.counters.clone()))?);
+            }
+            Ok(())
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::hooks::{Attachment, Hook};
+use gateway_core::hooks::{Attachment, Guard, Health, Hook, HookError};
 use gateway_scheduler::corpus::Corpus;
 use gateway_scheduler::{
     PolicyError, PolicyLanguage, PolicyVersion, RankDecision, RankInput, RankingPolicy, Roster,
@@ -28,6 +28,7 @@ const RANK: (&str, usize) = ("rank", 1);
 pub struct RhaiHost {
     compiler: Compiler,
     deadline: Duration,
+    is_guarding: bool,
 }
 
 impl Default for RhaiHost {
@@ -40,7 +41,7 @@ impl RhaiHost {
     /// Builds the engine, once per process. Scripts cannot import anything.
     #[must_use]
     pub fn new() -> Self {
-        Self { compiler: Compiler::new(None, |_| {}), deadline: DEADLINE }
+        Self { compiler: Compiler::new(None, |_| {}), deadline: DEADLINE, is_guarding: false }
     }
 
     /// Scripts may import the modules inside this folder, and nothing outside of it.
@@ -55,13 +56,22 @@ impl RhaiHost {
         Self { deadline, ..self }
     }
 
+    /// Scripts loaded from now on serve: one that keeps failing is not asked for a while, and its calls are counted. Not
+    /// for replays and tools, where every question deserves its answer.
+    #[must_use]
+    pub fn guarding(self) -> Self {
+        Self { is_guarding: true, ..self }
+    }
+
     /// Compiles a script and tries it on made-up requests. Takes some milliseconds.
     ///
     /// # Errors
     /// It does not compile, has no `fn rank(request)`, or fails the trial; the place is told where it is known.
     pub fn load(&self, name: &str, source: &str) -> Result<RhaiPolicy, ScriptError> {
-        let policy = self.compile(name, source)?;
+        let mut policy = self.compile(name, source)?;
         policy.try_out()?;
+        // After the trial, so that made-up questions are not counted.
+        policy.guard = self.is_guarding.then(Guard::default);
         Ok(policy)
     }
 
@@ -86,6 +96,7 @@ impl RhaiHost {
             deadline: self.deadline,
             wishes,
             counters: Counters::default(),
+            guard: None,
         })
     }
 }
@@ -105,6 +116,7 @@ pub struct RhaiPolicy {
     deadline: Duration,
     pub(crate) wishes: Wishes,
     pub(crate) counters: Counters,
+    guard: Option<Guard>,
 }
 
 /// Why there is no verdict.
@@ -140,6 +152,24 @@ impl RhaiPolicy {
     #[must_use]
     pub fn has(&self, hook: Hook) -> bool {
         self.wishes.hooks.contains(&hook)
+    }
+
+    /// How it fares, when it serves.
+    #[must_use]
+    pub fn health(&self) -> Option<Health> {
+        self.guard.as_ref().map(Guard::health)
+    }
+
+    /// A call of a hook beside `rank`, behind the guard if there is one.
+    pub(crate) fn guarded<R>(
+        &self,
+        hook: Hook,
+        ask: impl FnOnce() -> Result<R, HookError>,
+    ) -> Result<R, HookError> {
+        match &self.guard {
+            Some(guard) => guard.call(hook, ask),
+            None => ask(),
+        }
     }
 
     /// Where it asks to be attached.
@@ -215,9 +245,15 @@ impl RankingPolicy for RhaiPolicy {
     }
 
     fn rank(&self, roster: &Arc<Roster>, input: &Arc<RankInput>) -> Result<RankDecision, PolicyError> {
-        self.ask(self.deadline, roster, input).map_err(|failure| match failure {
-            Failure::Script(error) => policy_error(*error),
-            Failure::NoVerdict(text) => PolicyError::InvalidOutput(text),
-        })
+        let ask = || {
+            self.ask(self.deadline, roster, input).map_err(|failure| match failure {
+                Failure::Script(error) => policy_error(*error),
+                Failure::NoVerdict(text) => PolicyError::InvalidOutput(text),
+            })
+        };
+        match &self.guard {
+            Some(guard) => guard.rank(ask),
+            None => ask(),
+        }
     }
 }

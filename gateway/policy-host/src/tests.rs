@@ -2,6 +2,7 @@
 
 mod checks;
 mod folder;
+mod guarding;
 mod hostile;
 mod language;
 mod lists;

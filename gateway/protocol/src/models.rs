@@ -1,10 +1,14 @@
 //! The model list in the shapes that clients expect: the Codex catalogue as it came, and the lists of the public APIs,
 //! which name the models of other upstreams as well.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+
+use crate::json::Members;
 
 /// Who owns the models of the Codex catalogue.
 const CATALOGUE_OWNER: &str = "openai";
@@ -28,6 +32,8 @@ pub struct Catalogue {
     anthropic: Bytes,
     slugs: Vec<String>,
     listed: Vec<ListedModel>,
+    /// What is told instead of both, with its owners.
+    told: Option<Vec<(String, String)>>,
 }
 
 /// The text is no catalogue.
@@ -41,44 +47,62 @@ impl Catalogue {
     /// # Errors
     /// The text is no `{"models":[{"slug":..}]}`.
     pub fn read(text: Bytes) -> Result<Self, CatalogueError> {
-        #[derive(Deserialize)]
-        struct Wire<'a> {
-            #[serde(borrow)]
-            models: Vec<&'a RawValue>,
+        let models = models(&text).map_err(|error| CatalogueError(error.to_string()))?;
+        let shown = models.into_iter().filter(|(model, _)| !model.is_hidden());
+        let slugs = shown.map(|(model, _)| model.slug).collect();
+        Ok(Self::new(text, slugs, Vec::new(), None))
+    }
+
+    /// The same catalogue with these of its models only, beside what other upstreams list. Models that are not shown
+    /// anyway stay when they are kept.
+    #[must_use]
+    pub fn narrowed(&self, keep: impl Fn(&str) -> bool, listed: Vec<ListedModel>) -> Self {
+        let slugs = self.slugs.iter().filter(|slug| keep(slug)).cloned().collect();
+        Self::new(self.codex_with(|model| keep(&model.slug)), slugs, listed, None)
+    }
+
+    /// The same catalogue told as these names with their owners. The shape for Codex, which describes each model at
+    /// length, keeps those of its own that are among them.
+    #[must_use]
+    pub fn told(&self, names: Vec<(String, String)>) -> Self {
+        let known: HashSet<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+        let codex = self.codex_with(|model| model.is_hidden() || known.contains(model.slug.as_str()));
+        Self::new(codex, self.slugs.clone(), self.listed.clone(), Some(names))
+    }
+
+    /// The text for Codex with some of its models; whatever else it says stays.
+    fn codex_with(&self, keep: impl Fn(&CodexModel) -> bool) -> Bytes {
+        let (Ok(all), Ok(mut fields)) = (models(&self.codex), Members::read(&self.codex)) else {
+            return self.codex.clone();
+        };
+        let kept: Vec<&str> = all.iter().filter(|(model, _)| keep(model)).map(|(_, raw)| raw.get()).collect();
+        if kept.len() == all.len() {
+            return self.codex.clone();
         }
-        #[derive(Deserialize)]
-        struct Model {
-            slug: String,
-            #[serde(default)]
-            visibility: Option<String>,
-        }
-        let wire: Wire<'_> =
-            serde_json::from_slice(&text).map_err(|error| CatalogueError(error.to_string()))?;
-        let mut slugs = Vec::with_capacity(wire.models.len());
-        for raw in wire.models {
-            let model: Model =
-                serde_json::from_str(raw.get()).map_err(|error| CatalogueError(error.to_string()))?;
-            if model.visibility.as_deref() != Some("hide") {
-                slugs.push(model.slug);
-            }
-        }
-        Ok(Self::new(text, slugs, Vec::new()))
+        fields.set("models", format!("[{}]", kept.join(",")));
+        Bytes::from(fields.write())
     }
 
     /// An empty catalogue, for a pool without accounts.
     #[must_use]
     pub fn empty() -> Self {
-        Self::new(Bytes::from_static(br#"{"models":[]}"#), Vec::new(), Vec::new())
+        Self::new(Bytes::from_static(br#"{"models":[]}"#), Vec::new(), Vec::new(), None)
     }
 
     /// The same catalogue beside what other upstreams list.
     #[must_use]
     pub fn with_listed(&self, listed: Vec<ListedModel>) -> Self {
-        Self::new(self.codex.clone(), self.slugs.clone(), listed)
+        Self::new(self.codex.clone(), self.slugs.clone(), listed, None)
     }
 
-    fn new(codex: Bytes, slugs: Vec<String>, listed: Vec<ListedModel>) -> Self {
-        let mut catalogue = Self { codex, openai: Bytes::new(), anthropic: Bytes::new(), slugs, listed };
+    fn new(
+        codex: Bytes,
+        slugs: Vec<String>,
+        listed: Vec<ListedModel>,
+        told: Option<Vec<(String, String)>>,
+    ) -> Self {
+        let mut catalogue =
+            Self { codex, openai: Bytes::new(), anthropic: Bytes::new(), slugs, listed, told };
         let all: Vec<(&str, &str)> = catalogue.all().collect();
         let openai = openai_list(&all);
         let anthropic = anthropic_list(&all);
@@ -87,10 +111,12 @@ impl Catalogue {
     }
 
     /// Every model with its owner, each name once; the catalogue's own come first.
-    fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        let own = self.slugs.iter().map(|slug| (slug.as_str(), CATALOGUE_OWNER));
-        let others = self.listed.iter().filter(|model| !self.slugs.contains(&model.id));
-        own.chain(others.map(|model| (model.id.as_str(), model.owner)))
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let told = self.told.iter().flatten().map(|(id, owner)| (id.as_str(), owner.as_str()));
+        let untold = self.told.is_none();
+        let own = self.slugs.iter().filter(move |_| untold).map(|slug| (slug.as_str(), CATALOGUE_OWNER));
+        let others = self.listed.iter().filter(move |model| untold && !self.slugs.contains(&model.id));
+        told.chain(own).chain(others.map(|model| (model.id.as_str(), model.owner)))
     }
 
     /// The shape Codex decodes: every unknown field of the backend survives.
@@ -138,6 +164,30 @@ impl Catalogue {
     }
 }
 
+/// What is read of one model of the backend's.
+#[derive(Deserialize)]
+struct CodexModel {
+    slug: String,
+    #[serde(default)]
+    visibility: Option<String>,
+}
+
+impl CodexModel {
+    fn is_hidden(&self) -> bool {
+        self.visibility.as_deref() == Some("hide")
+    }
+}
+
+fn models(text: &[u8]) -> Result<Vec<(CodexModel, &RawValue)>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        models: Vec<&'a RawValue>,
+    }
+    let wire: Wire<'_> = serde_json::from_slice(text)?;
+    wire.models.into_iter().map(|raw| Ok((serde_json::from_str(raw.get())?, raw))).collect()
+}
+
 fn openai_model(id: &str, owner: &str) -> Value {
     json!({ "id": id, "object": "model", "created": 0, "owned_by": owner })
 }
@@ -181,6 +231,28 @@ mod tests {
         assert_eq!(list["data"].as_array().unwrap().len(), 1);
         assert_eq!(list["data"][0]["id"], "gpt-5.5");
         assert!(Catalogue::read(Bytes::from_static(b"{\"data\":[]}")).is_err());
+    }
+
+    #[test]
+    fn a_part_is_told_in_every_shape_and_new_names_in_those_that_can() {
+        let catalogue =
+            Catalogue::read(Bytes::from(TEXT.replace("]}", r#",{"slug":"o9"}],"etag":7}"#))).unwrap();
+        let listed = vec![ListedModel { id: "claude-x".to_owned(), owner: "anthropic" }];
+        let part = catalogue.narrowed(|slug| slug == "o9", listed);
+        assert_eq!(part.for_codex(), r#"{"models":[{"slug":"o9"}],"etag":7}"#);
+        let names = |catalogue: &Catalogue| {
+            catalogue.all().map(|(id, owner)| format!("{id} {owner}")).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&part), ["o9 openai", "claude-x anthropic"]);
+        assert!(part.one_for_openai("gpt-5.5").is_none() && part.one_for_anthropic("claude-x").is_some());
+
+        let told = catalogue
+            .told(vec![("fast".to_owned(), "ours".to_owned()), ("gpt-5.5".to_owned(), "openai".to_owned())]);
+        assert_eq!(names(&told), ["fast ours", "gpt-5.5 openai"]);
+        let slugs = json_of(&told.for_codex())["models"].as_array().unwrap().len();
+        assert_eq!(slugs, 2, "o9 is gone, what is hidden stays");
+        assert_eq!(json_of(&told.one_for_openai("fast").unwrap())["owned_by"], "ours");
+        assert_eq!(catalogue.narrowed(|_| true, Vec::new()).for_codex(), catalogue.for_codex());
     }
 
     #[test]

@@ -121,6 +121,14 @@ fn administration(state: AppState) -> Router {
         .route("/policies/dry-run", post(admin::replay::dry_run))
         .route("/policies/{id}", get(admin::policies::show))
         .route("/policies/{id}/rollback", post(admin::policies::roll_back))
+        .route("/extensions", get(admin::extensions::list).post(admin::extensions::upload))
+        .route("/extensions/check", post(admin::extensions::check))
+        .route("/extensions/hits", get(admin::extensions::hits))
+        .route(
+            "/extensions/{id}",
+            get(admin::extensions::show).patch(admin::extensions::change).delete(admin::extensions::delete),
+        )
+        .route("/extensions/{id}/rollback", post(admin::extensions::roll_back))
         .route("/policy", axum::routing::put(admin::policies::choose))
         .route("/keys", get(admin::keys::list).post(admin::keys::create))
         .route("/keys/{id}", axum::routing::delete(admin::keys::revoke))

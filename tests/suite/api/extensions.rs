@@ -2,6 +2,8 @@
 //! the way or does not, and another version takes over without losing a request.
 
 mod acting;
+mod admin;
+mod calls;
 mod folder;
 mod mapping;
 mod redaction;

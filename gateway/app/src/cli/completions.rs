@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(shells, ["bash", "elvish", "fish", "powershell", "zsh"]);
         for shell in Shell::value_variants() {
             let script = script(*shell);
-            for word in ["switchyard", "account", "login", "codex-bin", "revoke"] {
+            for word in ["switchyard", "account", "login", "codex-bin", "revoke", "rollback"] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

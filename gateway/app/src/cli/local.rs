@@ -1,5 +1,5 @@
-//! A gateway for one command: the same inside as `serve` over the same database, without listener, policies and background
-//! jobs. Commands then speak the admin API to it, as they would to one that runs.
+//! A gateway for one command: the same inside as `serve` over the same database, without listener and background jobs,
+//! and with extensions only where they are asked for. Commands then speak the admin API to it, as they would to one that runs.
 
 use std::sync::Arc;
 
@@ -8,13 +8,17 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateway_core::ports::SystemClock;
 use gateway_domain::Secret;
+use gateway_policy_host::FolderWatch;
 use gateway_store::Store;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use tower::ServiceExt;
 
 use super::remote::MAX_ANSWER_BYTES;
-use crate::run::{Assembled, StartError, assemble, open_store};
+use crate::extensions::Loaded;
+use crate::run::{
+    Assembled, StartError, assemble, attach_extensions, choose_policy, load_extensions, open_store,
+};
 use crate::{Refreshing, Settings};
 
 /// Who is logged when a command calls.
@@ -29,6 +33,8 @@ pub(super) struct Local {
     answer: Box<Answering>,
     store: Store,
     key: Secret,
+    /// Scripts are watched as long as it lives.
+    _scripts: Option<Arc<FolderWatch>>,
 }
 
 impl Local {
@@ -36,8 +42,26 @@ impl Local {
     pub(super) async fn open(settings: &Settings) -> Result<Self, StartError> {
         let store = open_store(settings).await?;
         // No turn is served here, so nothing is ranked or settled.
-        let Assembled { gateway, edge, .. } =
-            assemble(settings, &store, Vec::new(), Arc::new(SystemClock), Refreshing::InChild)?;
+        let assembled = assemble(settings, &store, Vec::new(), Arc::new(SystemClock), Refreshing::InChild)?;
+        Self::over(assembled, store, None).await
+    }
+
+    /// The same with its extensions loaded.
+    pub(super) async fn open_with_extensions(settings: &Settings) -> Result<Self, StartError> {
+        let (store, Loaded { policies, plugins, scripts }) =
+            tokio::try_join!(open_store(settings), load_extensions(settings))?;
+        let assembled = assemble(settings, &store, policies, Arc::new(SystemClock), Refreshing::InChild)?;
+        let watch = attach_extensions(&assembled.gateway, &plugins, scripts).await?;
+        choose_policy(&assembled.gateway, settings, &store).await?;
+        Self::over(assembled, store, Some(watch)).await
+    }
+
+    async fn over(
+        assembled: Assembled,
+        store: Store,
+        scripts: Option<Arc<FolderWatch>>,
+    ) -> Result<Self, StartError> {
+        let Assembled { gateway, edge, .. } = assembled;
         gateway.sync_accounts().await?;
         gateway.sync_keys().await?;
         gateway.sync_pin().await?;
@@ -53,7 +77,7 @@ impl Local {
             }
             .boxed()
         });
-        Ok(Self { answer, store, key })
+        Ok(Self { answer, store, key, _scripts: scripts })
     }
 
     /// The key that opens its admin API.

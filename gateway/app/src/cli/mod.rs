@@ -3,6 +3,7 @@
 mod account;
 mod codex;
 mod completions;
+mod ext;
 mod key;
 mod load;
 mod local;
@@ -113,6 +114,8 @@ enum Command {
     Key(key::KeyArgs),
     /// Check, test, lay out, explain and measure routing policies
     Policy(policy::PolicyArgs),
+    /// List, switch, place, check, upload, roll back and remove extensions of a gateway
+    Ext(ext::ExtArgs),
     /// Start, build, check, inspect, sign and measure plugins
     Plugin(plugin::PluginArgs),
     /// Decide recorded requests again, with the same policy or another one
@@ -240,6 +243,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let call = Call::read(common, &args.remote)?;
             call.start_log();
             runtime(false)?.block_on(policy::run(&call, args.command))
+        }
+        Command::Ext(args) => {
+            let call = Call::read(common, &args.remote)?;
+            call.start_log();
+            runtime(false)?.block_on(ext::run(&call, args.command))
         }
         Command::Plugin(args) => plugin::run(args.command),
         Command::Replay(args) => {
@@ -375,6 +383,10 @@ mod tests {
             "key",
             "policy",
             "policy explain",
+            "ext",
+            "ext set",
+            "ext check",
+            "ext upload",
             "plugin",
             "plugin new",
             "replay",

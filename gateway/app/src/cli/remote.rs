@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use super::local::Local;
 use super::{NotFound, running};
 use crate::Settings;
+use crate::run::StartError;
 
 /// The longest wait for a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -115,6 +116,19 @@ pub(super) struct Admin {
 impl Admin {
     /// Finds the gateway that is meant.
     pub(super) async fn find(settings: &Settings, wanted: &Wanted) -> anyhow::Result<Self> {
+        Self::find_or(settings, wanted, Local::open(settings)).await
+    }
+
+    /// The same; one that is made for this command has its extensions loaded.
+    pub(super) async fn find_with_extensions(settings: &Settings, wanted: &Wanted) -> anyhow::Result<Self> {
+        Self::find_or(settings, wanted, Local::open_with_extensions(settings)).await
+    }
+
+    async fn find_or(
+        settings: &Settings,
+        wanted: &Wanted,
+        open: impl Future<Output = Result<Local, StartError>>,
+    ) -> anyhow::Result<Self> {
         if let Some(url) = &wanted.url {
             let url = base(url)?;
             let key = wanted.key.as_ref().ok_or_else(|| CallError::NoKey { url: url.clone() })?;
@@ -124,7 +138,7 @@ impl Admin {
         if let Some(here) = Self::here(settings).await? {
             return Ok(here);
         }
-        let local = Box::new(Local::open(settings).await?);
+        let local = Box::new(open.await?);
         let bearer = bearer(local.key())?;
         Ok(Self { way: Way::Local { local, bearer }, place: Place::Database })
     }

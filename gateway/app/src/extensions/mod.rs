@@ -15,7 +15,7 @@ use gateway_scheduler::RankingPolicy;
 use tokio::runtime::Handle;
 
 pub(crate) use plugins::{PluginWatch, Plugins};
-pub(crate) use scripts::Scripts;
+pub(crate) use scripts::{Scripts, checked, mistake};
 use way_out::WayOut;
 
 /// Name and text of the scripts in `policies/`.
@@ -51,7 +51,7 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path, runtime: Handle) -> Result<
     let way_out = Arc::new(WayOut::new(runtime)?);
     let components = PluginHost::new()?.with_way_out(way_out).trusting(trusted(plugins_dir));
     let mut policies: Vec<Arc<dyn RankingPolicy>> = Vec::new();
-    let scripts = RhaiHost::new();
+    let scripts = RhaiHost::new().guarding();
     let mut shipped = Vec::new();
     for (name, source) in SCRIPTS {
         let loaded = scripts
@@ -66,7 +66,11 @@ pub fn load(policies_dir: &Path, plugins_dir: &Path, runtime: Handle) -> Result<
     let plugins = Plugins::open(components, plugins_dir);
     policies.extend(plugins.policies()?);
     let (folder, found) = PolicyFolder::open(scripts, policies_dir);
-    Ok(Loaded { policies, plugins: Arc::new(plugins), scripts: Scripts::new(folder, shipped, found) })
+    Ok(Loaded {
+        policies,
+        plugins: Arc::new(plugins),
+        scripts: Scripts::new(folder, policies_dir, shipped, found),
+    })
 }
 
 /// The text of a script that came with the gateway.

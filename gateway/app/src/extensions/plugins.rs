@@ -1,6 +1,8 @@
 //! Components: those that came with the binary, loaded when they are switched on, and those in the data folder, live
 //! within a second. Keeps what serves in step with the gateway and carries out what the operator decided.
 
+mod keeper;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -8,7 +10,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use gateway_core::Gateway;
-use gateway_core::extensions::{ExtensionKeeper, ExtensionRelease, Installed, Placement, Rejected};
+use gateway_core::extensions::{ConfigForm, Installed, Placement};
 use gateway_core::hooks::ExtensionVersion;
 use gateway_domain::Secret;
 use gateway_plugin_host::{
@@ -30,6 +32,8 @@ pub(crate) struct Plugins {
     known: Mutex<BTreeMap<String, Arc<Plugin>>>,
     /// Those of the binary that are loaded.
     shipped: Mutex<BTreeMap<String, Arc<Plugin>>>,
+    /// What those of the binary say about their configuration, once somebody asked.
+    forms: Mutex<BTreeMap<String, ConfigForm>>,
     gateway: OnceLock<Weak<Gateway>>,
 }
 
@@ -40,13 +44,18 @@ impl Plugins {
             folder: PluginFolder::new(host, folder),
             known: Mutex::default(),
             shipped: Mutex::default(),
+            forms: Mutex::default(),
             gateway: OnceLock::new(),
         };
-        // What fails once is looked at again: nobody writes these files now, so a second look is enough.
-        for _ in 0..2 {
-            plugins.scan();
-        }
+        plugins.look_twice();
         plugins
+    }
+
+    /// What fails once is looked at again: nobody writes these files now, so a second look is enough.
+    fn look_twice(&self) {
+        for _ in 0..2 {
+            self.scan();
+        }
     }
 
     /// The shipped policies: always there to be chosen.
@@ -56,6 +65,7 @@ impl Plugins {
             if manifest(name).is_some_and(|manifest| manifest.hooks.contains(&Hook::Schedule)) {
                 let plugin = self.load_shipped(name, &Placement::default());
                 let plugin = plugin.map_err(|why| LoadError::Shipped { name: (*name).to_owned(), why })?;
+                self.shipped.lock().insert((*name).to_owned(), plugin.clone());
                 policies.push(plugin);
             }
         }
@@ -66,9 +76,10 @@ impl Plugins {
     pub(crate) fn attach(self: &Arc<Self>, gateway: &Arc<Gateway>) {
         // Once, by the composition root.
         drop(self.gateway.set(Arc::downgrade(gateway)));
-        for name in self.folder.names() {
-            let placement = gateway.extensions().placement(&id_of(&name));
-            if let Err(why) = self.decide_folder(&name, &placement) {
+        // For files that are not there now as well: one that comes back finds what was decided.
+        for (id, placement) in gateway.extensions().placements() {
+            let Some(name) = id.strip_prefix("wasm:") else { continue };
+            if let Err(why) = self.decide_folder(name, &placement) {
                 tracing::error!(
                     plugin = name,
                     why,
@@ -76,11 +87,22 @@ impl Plugins {
                 );
             }
         }
-        for (name, _) in COMPONENTS.iter().filter(|(name, _)| is_hooked(name)) {
-            let placement = gateway.extensions().placement(&id_of(name));
-            if let Err(why) = self.decide_shipped(gateway, name, &placement) {
-                tracing::error!(plugin = name, why, "not switched on");
-                self.describe(gateway, name);
+        // Some were refused only for want of what was decided.
+        self.look_twice();
+        let decided = gateway.extensions().placements();
+        for (name, _) in COMPONENTS {
+            let placement = decided.get(&id_of(name));
+            // One's own file wins, and policies are there already unless something was decided about them.
+            let is_there = placement.is_none() && !is_hooked(name);
+            if is_there || self.folder.set().contains_key(*name) {
+                continue;
+            }
+            let placement = placement.cloned().unwrap_or_default();
+            if let Err(why) = self.serve_shipped(gateway, name, &placement) {
+                tracing::error!(plugin = name, why, "not served as it was decided");
+                if is_hooked(name) {
+                    self.describe(gateway, name);
+                }
             }
         }
         self.sync();
@@ -111,11 +133,13 @@ impl Plugins {
     /// Keeps the gateway in step with the folder.
     fn sync(&self) {
         let Some(gateway) = self.gateway() else { return };
-        let set = self.folder.set();
+        // First the lock: of two who look, the later one must have seen the later set.
         let mut known = self.known.lock();
+        let set = self.folder.set();
         for name in known.keys().filter(|name| !set.contains_key(*name)) {
             gateway.remove_extension(&id_of(name));
             gateway.remove_policy(&id_of(name));
+            self.restore_shipped(&gateway, name);
         }
         for (name, plugin) in set.iter() {
             if known.get(name).is_none_or(|before| !Arc::ptr_eq(before, plugin)) {
@@ -175,15 +199,29 @@ impl Plugins {
         gateway.put_extension(described);
     }
 
+    /// A shipped one as it was decided: a policy is always there to be chosen, the rest when it is switched on.
+    fn serve_shipped(&self, gateway: &Gateway, name: &str, placement: &Placement) -> Result<(), String> {
+        if is_hooked(name) {
+            return self.decide_shipped(gateway, name, placement);
+        }
+        if manifest(name).is_some() {
+            let plugin = self.load_shipped(name, placement)?;
+            put(gateway, &plugin, false);
+            self.shipped.lock().insert(name.to_owned(), plugin);
+        }
+        Ok(())
+    }
+
+    /// A shipped one whose place a file had.
+    fn restore_shipped(&self, gateway: &Gateway, name: &str) {
+        let placement = gateway.extensions().placement(&id_of(name));
+        if let Err(why) = self.serve_shipped(gateway, name, &placement) {
+            tracing::error!(plugin = name, why, "the shipped one of this name is not back");
+        }
+    }
+
     fn decide_folder(&self, name: &str, placement: &Placement) -> Result<(), String> {
-        let terms = Terms {
-            // Whether it serves is a question of the chains; the folder keeps it ready.
-            enabled: true,
-            grants: grants(placement, None)?,
-            raised: placement.raised,
-            config_json: placement.config.as_ref().map(ToString::to_string).unwrap_or_default(),
-        };
-        self.folder.decide(name, terms).map_err(|error| error.to_string())
+        self.folder.decide(name, terms(placement)?).map_err(|error| error.to_string())
     }
 
     /// Watches the folder until what it returns is dropped.
@@ -210,49 +248,6 @@ pub(crate) struct PluginWatch {
     _thread: std::thread::JoinHandle<()>,
 }
 
-impl ExtensionKeeper for Plugins {
-    fn decide(&self, id: &str, placement: &Placement) -> Result<(), String> {
-        let (Some(name), Some(gateway)) = (id.strip_prefix("wasm:"), self.gateway()) else { return Ok(()) };
-        // One's own file wins over a shipped one of its name.
-        if self.folder.names().iter().any(|known| known == name) {
-            self.decide_folder(name, placement)?;
-            self.sync();
-        } else if is_hooked(name) {
-            self.decide_shipped(&gateway, name, placement)?;
-        }
-        Ok(())
-    }
-
-    fn versions(&self, id: &str) -> Vec<ExtensionRelease> {
-        let Some(name) = id.strip_prefix("wasm:") else { return Vec::new() };
-        let versions = self.folder.versions(name).into_iter();
-        versions
-            .map(|one| ExtensionRelease { release: one.version, digest: one.digest, serving: one.serving })
-            .collect()
-    }
-
-    fn roll_back(&self, id: &str) -> Result<ExtensionRelease, String> {
-        let name = id.strip_prefix("wasm:").ok_or("that is no component")?;
-        let back = self.folder.roll_back(name).map_err(|error| error.to_string())?;
-        self.sync();
-        Ok(ExtensionRelease { release: back.version, digest: back.digest, serving: true })
-    }
-
-    fn rejected(&self) -> Vec<Rejected> {
-        let names = self.folder.names().into_iter();
-        names
-            .filter_map(|name| {
-                let error = self.folder.rejected(&name)?;
-                Some(Rejected {
-                    id: id_of(&name),
-                    step: error.step.label().to_owned(),
-                    message: error.message,
-                })
-            })
-            .collect()
-    }
-}
-
 fn id_of(name: &str) -> String {
     format!("wasm:{name}")
 }
@@ -265,6 +260,17 @@ fn manifest(name: &str) -> Option<Manifest> {
 /// Whether a shipped component is more than a policy.
 fn is_hooked(name: &str) -> bool {
     manifest(name).is_some_and(|manifest| manifest.hooks.iter().any(|hook| *hook != Hook::Schedule))
+}
+
+/// What was decided about a file of the folder.
+fn terms(placement: &Placement) -> Result<Terms, String> {
+    Ok(Terms {
+        // Whether it serves is a question of the chains; the folder keeps it ready.
+        enabled: true,
+        grants: grants(placement, None)?,
+        raised: placement.raised,
+        config_json: placement.config.as_ref().map(ToString::to_string).unwrap_or_default(),
+    })
 }
 
 fn grants(placement: &Placement, manifest: Option<&Manifest>) -> Result<Grants, String> {

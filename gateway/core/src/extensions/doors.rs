@@ -6,7 +6,8 @@ use std::sync::Arc;
 use gateway_domain::Secret;
 
 use super::{
-    Chains, EXTENSIONS_SETTING, ExtensionKeeper, ExtensionRelease, Extensions, Installed, Placement,
+    Chains, EXTENSIONS_SETTING, ExtensionKeeper, ExtensionRelease, Extensions, Installed, Placement, Trial,
+    Upload,
 };
 use crate::Gateway;
 use crate::ports::StoreError;
@@ -72,31 +73,38 @@ impl Gateway {
     /// Takes over what the operator decides about one extension, now and after a restart.
     ///
     /// # Errors
-    /// There is none of this id, it is not admitted like that, or it cannot be kept.
+    /// As [`Self::change_extension`].
     pub async fn place_extension(
         self: &Arc<Self>,
         id: &str,
         placement: Placement,
     ) -> Result<(), ExtensionError> {
-        if self.extensions.find(id).is_none() && self.extensions.versions(id).is_empty() {
+        self.change_extension(id, |decided| *decided = placement).await
+    }
+
+    /// The same for one that changes what was decided before.
+    ///
+    /// # Errors
+    /// There is none of this id, it is not admitted like that, or it cannot be kept.
+    pub async fn change_extension(
+        self: &Arc<Self>,
+        id: &str,
+        change: impl FnOnce(&mut Placement),
+    ) -> Result<(), ExtensionError> {
+        let _alone = self.extensions.deciding.lock().await;
+        if !self.knows_extension(id).await? {
             return Err(ExtensionError::Unknown(id.to_owned()));
         }
-        if !placement.loads_like(&self.extensions.placement(id)) {
-            let (gateway, name, decided) = (self.clone(), id.to_owned(), placement.clone());
-            let deciding = tokio::task::spawn_blocking(move || {
-                gateway.extensions.keepers().iter().try_for_each(|keeper| keeper.decide(&name, &decided))
-            });
-            deciding.await.map_err(|_| ExtensionError::Lost)?.map_err(ExtensionError::Refused)?;
+        let before = self.extensions.placement(id);
+        let mut placement = before.clone();
+        change(&mut placement);
+        if !placement.loads_like(&before) {
+            let decided = placement.clone();
+            self.ask_keeper(id, move |keeper, name| keeper.decide(name, &decided))
+                .await?
+                .map_err(ExtensionError::Refused)?;
         }
-        let kept = {
-            let mut state = self.extensions.state.lock();
-            state.placements.insert(id.to_owned(), placement);
-            // Names, numbers and texts always become JSON.
-            serde_json::to_string(&state.placements).unwrap_or_default()
-        };
-        self.settings.put_setting(EXTENSIONS_SETTING, Secret::new(kept)).await?;
-        self.renew_chains();
-        Ok(())
+        self.keep_placement(id, Some(placement)).await
     }
 
     /// Lets the version before serve again.
@@ -104,21 +112,124 @@ impl Gateway {
     /// # Errors
     /// There is none.
     pub async fn roll_back_extension(self: &Arc<Self>, id: &str) -> Result<ExtensionRelease, ExtensionError> {
-        let (gateway, name) = (self.clone(), id.to_owned());
-        let going_back = tokio::task::spawn_blocking(move || {
-            let mut why = ExtensionError::Unknown(name.clone());
-            for keeper in gateway.extensions.keepers() {
-                if keeper.versions(&name).is_empty() {
-                    continue;
-                }
-                match keeper.roll_back(&name) {
-                    Ok(release) => return Ok(release),
-                    Err(message) => why = ExtensionError::Refused(message),
-                }
-            }
-            Err(why)
+        let _alone = self.extensions.deciding.lock().await;
+        if !self.knows_extension(id).await? {
+            return Err(ExtensionError::Unknown(id.to_owned()));
+        }
+        self.ask_keeper(id, |keeper, name| keeper.roll_back(name)).await?.map_err(ExtensionError::Refused)
+    }
+
+    /// Everything that is done before an extension serves, and no more: nothing is written, nothing changes.
+    ///
+    /// # Errors
+    /// Extensions of its language are not loaded here.
+    pub async fn check_extension(
+        self: &Arc<Self>,
+        upload: Upload,
+        raised: bool,
+    ) -> Result<Trial, ExtensionError> {
+        let (id, mut placement) = (upload.id(), self.extensions.placement(&upload.id()));
+        placement.raised = raised;
+        self.ask_keeper(&id, move |keeper, _| keeper.check(&upload, &placement)).await
+    }
+
+    /// Takes an extension in. That the operator answers for one version says nothing about the next: it is raised only
+    /// when that is said again, or when it is the same one.
+    ///
+    /// # Errors
+    /// It is not admitted, or it cannot be kept; nothing has changed.
+    pub async fn upload_extension(
+        self: &Arc<Self>,
+        upload: Upload,
+        raised: bool,
+        enabled: Option<bool>,
+    ) -> Result<ExtensionRelease, ExtensionError> {
+        let _alone = self.extensions.deciding.lock().await;
+        let (id, digest) = (upload.id(), upload.digest());
+        let before = self.extensions.placements().remove(&id);
+        let versions = self.ask_keeper(&id, |keeper, name| keeper.versions(name)).await?;
+        let same = versions.iter().any(|version| version.serving && version.digest == digest);
+        let mut placement = before.clone().unwrap_or_default();
+        placement.raised = raised || (placement.raised && same);
+        placement.enabled = enabled.or(placement.enabled);
+        // First, so that what is to be off never serves for a moment.
+        self.keep_placement(&id, Some(placement.clone())).await?;
+        let taken = self.ask_keeper(&id, move |keeper, _| keeper.install(&upload, &placement)).await?;
+        if taken.is_err() {
+            self.keep_placement(&id, before).await?;
+        }
+        taken.map_err(ExtensionError::Refused)
+    }
+
+    /// Removes an extension of the operator's with everything that was decided about it, secrets among it.
+    ///
+    /// # Errors
+    /// There is none of this id, or it came with the gateway.
+    pub async fn delete_extension(self: &Arc<Self>, id: &str) -> Result<(), ExtensionError> {
+        let _alone = self.extensions.deciding.lock().await;
+        if !self.knows_extension(id).await? {
+            return Err(ExtensionError::Unknown(id.to_owned()));
+        }
+        let before = self.extensions.placements().remove(id);
+        // First: a shipped one of its name that is back must not serve by what was decided about this one.
+        self.keep_placement(id, None).await?;
+        let removed = self.ask_keeper(id, |keeper, name| keeper.remove(name)).await?;
+        if removed.is_err() {
+            self.keep_placement(id, before).await?;
+        }
+        removed.map_err(ExtensionError::Refused)
+    }
+
+    /// Whether there is such an extension, be it one that was not admitted.
+    async fn knows_extension(self: &Arc<Self>, id: &str) -> Result<bool, ExtensionError> {
+        if self.extensions.find(id).is_some() {
+            return Ok(true);
+        }
+        let wanted = id.to_owned();
+        let known = self.ask_keeper(id, move |keeper, name| {
+            keeper.report(name).is_some() || keeper.rejected().iter().any(|one| one.id == wanted)
         });
-        going_back.await.map_err(|_| ExtensionError::Lost)?
+        match known.await {
+            Err(ExtensionError::Unknown(_)) => Ok(false),
+            known => known,
+        }
+    }
+
+    /// Asks the keeper of an id, on a thread that may block.
+    async fn ask_keeper<T: Send + 'static>(
+        self: &Arc<Self>,
+        id: &str,
+        ask: impl FnOnce(&dyn ExtensionKeeper, &str) -> T + Send + 'static,
+    ) -> Result<T, ExtensionError> {
+        let unknown = || ExtensionError::Unknown(id.to_owned());
+        let (keeper, name) = self.extensions.keeper(id).ok_or_else(unknown)?;
+        let name = name.to_owned();
+        let asking = tokio::task::spawn_blocking(move || ask(&*keeper, &name));
+        asking.await.map_err(|_| ExtensionError::Lost)
+    }
+
+    /// Keeps what was decided, or forgets it, and lets it count.
+    async fn keep_placement(&self, id: &str, placement: Option<Placement>) -> Result<(), ExtensionError> {
+        let kept = {
+            let mut placements = self.extensions.placements();
+            match placement.clone() {
+                Some(placement) => placements.insert(id.to_owned(), placement),
+                None => placements.remove(id),
+            };
+            // Names, numbers and texts always become JSON.
+            serde_json::to_string(&placements).unwrap_or_default()
+        };
+        // Durable first: who decides holds the door, so nothing else changes meanwhile.
+        self.settings.put_setting(EXTENSIONS_SETTING, Secret::new(kept)).await?;
+        {
+            let mut state = self.extensions.state.lock();
+            match placement {
+                Some(placement) => state.placements.insert(id.to_owned(), placement),
+                None => state.placements.remove(id),
+            };
+        }
+        self.renew_chains();
+        Ok(())
     }
 
     fn renew_chains(&self) {

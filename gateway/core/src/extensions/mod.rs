@@ -5,11 +5,16 @@
 
 mod chains;
 mod doors;
+mod keeper;
 mod placement;
 mod usage;
 
 pub(crate) use chains::{Attached, Chains};
 pub use doors::ExtensionError;
+pub use keeper::{
+    ConfigForm, Content, ExtensionKeeper, ExtensionRelease, ExtensionReport, Lending, LoggedLine, Origin,
+    Rejected, Trial, Upload,
+};
 pub use placement::Placement;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,55 +119,13 @@ pub struct ExtensionInfo {
     pub placement: Placement,
 }
 
-/// One version that can be gone back to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtensionRelease {
-    /// Its own word for it.
-    pub release: String,
-    /// Its digest.
-    pub digest: String,
-    /// Whether it is the one that serves.
-    pub serving: bool,
-}
-
-/// A file that was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
-    /// Its id.
-    pub id: String,
-    /// The step of its admission that failed.
-    pub step: String,
-    /// Why, for the person who mends it.
-    pub message: String,
-}
-
-/// Where extensions come from and keep their versions. Everything here may block and is called where that is fine.
-pub trait ExtensionKeeper: Send + Sync {
-    /// Takes over what the operator decided about one: configuration, grants, trust. What it then loads anew it puts
-    /// into the gateway itself.
-    ///
-    /// # Errors
-    /// It is not admitted under that; what served before still does.
-    fn decide(&self, id: &str, placement: &Placement) -> Result<(), String>;
-
-    /// The versions that are kept, the one that serves first. Empty for an unknown one.
-    fn versions(&self, id: &str) -> Vec<ExtensionRelease>;
-
-    /// Goes back to the version before.
-    ///
-    /// # Errors
-    /// There is none.
-    fn roll_back(&self, id: &str) -> Result<ExtensionRelease, String>;
-
-    /// The files that were not taken, until they change.
-    fn rejected(&self) -> Vec<Rejected>;
-}
-
 /// The set of installed extensions.
 #[derive(Default)]
 pub struct Extensions {
     state: Mutex<State>,
     keepers: OnceLock<Vec<Arc<dyn ExtensionKeeper>>>,
+    /// Held by who decides, so that of two decisions none is lost.
+    deciding: tokio::sync::Mutex<()>,
     pub(crate) usage: usage::UsageQueue,
 }
 
@@ -211,16 +174,41 @@ impl Extensions {
         self.state.lock().placements.get(id).cloned().unwrap_or_default()
     }
 
+    /// Everything that was decided, by id; some of it about extensions that are not there now.
+    #[must_use]
+    pub fn placements(&self) -> BTreeMap<String, Placement> {
+        self.state.lock().placements.clone()
+    }
+
     /// The versions of one that are kept, the one that serves first. May block.
     #[must_use]
     pub fn versions(&self, id: &str) -> Vec<ExtensionRelease> {
-        self.keepers().iter().flat_map(|keeper| keeper.versions(id)).collect()
+        self.keeper(id).map(|(keeper, name)| keeper.versions(name)).unwrap_or_default()
+    }
+
+    /// What its keeper knows of one. May block.
+    #[must_use]
+    pub fn report(&self, id: &str) -> Option<ExtensionReport> {
+        self.keeper(id).and_then(|(keeper, name)| keeper.report(name))
+    }
+
+    /// What one says about its configuration. May block for as long as loading a component takes.
+    #[must_use]
+    pub fn form(&self, id: &str) -> ConfigForm {
+        self.keeper(id).map(|(keeper, name)| keeper.form(name)).unwrap_or_default()
     }
 
     /// The files that were not taken. May block.
     #[must_use]
     pub fn rejected(&self) -> Vec<Rejected> {
         self.keepers().iter().flat_map(|keeper| keeper.rejected()).collect()
+    }
+
+    /// Whose an id is, and the name in it.
+    fn keeper<'a>(&self, id: &'a str) -> Option<(Arc<dyn ExtensionKeeper>, &'a str)> {
+        let (language, name) = id.split_once(':')?;
+        let keeper = self.keepers().iter().find(|keeper| keeper.language().label() == language)?;
+        Some((keeper.clone(), name))
     }
 
     fn keepers(&self) -> &[Arc<dyn ExtensionKeeper>] {

@@ -1,9 +1,9 @@
-//! What the admin API can ask about policies that are written as text: their source, their earlier versions, whether another
-//! text would do. Implemented over the script host; refuses to put a text in service.
+//! What the admin API can ask about policies that are written as text: their source, and whether another text
+//! would do. Implemented over the script host; refuses to put a text in service.
 
 use std::sync::Arc;
 
-use gateway_scheduler::{PolicyVersion, RankingPolicy};
+use gateway_scheduler::RankingPolicy;
 
 /// Where a policy's text comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,13 +90,4 @@ pub trait Workbench: Send + Sync {
     /// # Errors
     /// The text does not load.
     fn compile(&self, name: &str, source: &str) -> Result<Arc<dyn RankingPolicy>, Mistake>;
-
-    /// Earlier versions of this policy that are kept, the latest first.
-    fn history(&self, id: &str) -> Vec<PolicyVersion>;
-
-    /// One step back; the version that serves then.
-    ///
-    /// # Errors
-    /// There is no earlier version.
-    fn roll_back(&self, id: &str) -> Result<PolicyVersion, String>;
 }

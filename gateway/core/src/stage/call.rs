@@ -65,6 +65,15 @@ pub const CONTROL_ROUTES: &[(&str, &str)] = &[
 
 const MIB: usize = 1024 * 1024;
 
+/// Where the text of a call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallText {
+    /// It is a conversation as Responses write it.
+    Conversation,
+    /// In this member, or in the field of this name when the body is a form.
+    Member(&'static str),
+}
+
 /// How a call's body is written.
 enum Form {
     Json,
@@ -76,6 +85,22 @@ enum Form {
 }
 
 impl Call {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Compact,
+        Self::CodexCompact,
+        Self::Embeddings,
+        Self::Transcriptions,
+        Self::Transcribe,
+        Self::ImageGenerations,
+        Self::ImageEdits,
+        Self::CodexImageGenerations,
+        Self::CodexImageEdits,
+        Self::CreateFile,
+        Self::FileUploaded,
+        Self::Control,
+    ];
+
     /// Bounded label for metrics, logs and decisions.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -156,6 +181,21 @@ impl Call {
             Self::ImageEdits | Self::CodexImageEdits => Form::Either,
             Self::CreateFile | Self::FileUploaded | Self::Control => Form::Opaque,
             _ => Form::Json,
+        }
+    }
+
+    /// Where its text stands that filters may see; `None` when it has none.
+    pub(super) const fn text(self) -> Option<CallText> {
+        match self {
+            Self::Compact | Self::CodexCompact => Some(CallText::Conversation),
+            Self::Embeddings => Some(CallText::Member("input")),
+            Self::Transcriptions
+            | Self::Transcribe
+            | Self::ImageGenerations
+            | Self::CodexImageGenerations
+            | Self::ImageEdits
+            | Self::CodexImageEdits => Some(CallText::Member("prompt")),
+            Self::CreateFile | Self::FileUploaded | Self::Control => None,
         }
     }
 

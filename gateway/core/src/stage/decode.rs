@@ -182,7 +182,16 @@ impl Decoded {
     /// conversation, and in which form the answer is to come stays as it was.
     pub(crate) async fn reread(&self, body: Bytes) -> Result<Self, Failure> {
         let (dialect, kind) = (self.route.dialect(), self.kind);
-        let Read { model, asked, .. } = aside(&body, move |body| read(dialect, body, kind)).await?;
+        let form = call::content_type(&self.headers).map(str::to_owned);
+        let known = match &self.asked {
+            Asked::Call { call, backend } => Some((*call, backend.clone())),
+            Asked::Responses { .. } | Asked::Turn { .. } => None,
+        };
+        let reading = aside(&body, move |body| match known {
+            Some((call, backend)) => read_call(call, form.as_deref(), backend, body),
+            None => read(dialect, body, kind),
+        });
+        let Read { model, asked, .. } = reading.await?;
         Ok(Self {
             id: self.id.clone(),
             caller: self.caller.clone(),

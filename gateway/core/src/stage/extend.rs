@@ -56,11 +56,18 @@ pub(crate) async fn extend(
     settlement: &Settlement,
 ) -> Result<Extended, Failure> {
     match gateway.chains() {
-        // A call that is no turn has no prompt that a filter could read.
-        Some(chains) if chains.touch_requests() && !matches!(decoded.route, Route::Call(_)) => {
+        Some(chains) if chains.touch_requests() && has_text(decoded.route) => {
             asked(gateway, &chains, decoded, settlement).await
         }
         _ => Ok(Extended { decoded, answer: None, others: Vec::new(), base: None, filtering: None }),
+    }
+}
+
+/// Whether a request holds a text that a filter could read.
+const fn has_text(route: Route) -> bool {
+    match route {
+        Route::Call(call) => call.text().is_some(),
+        _ => true,
     }
 }
 
@@ -73,8 +80,11 @@ async fn asked(
     let (route, client) = (decoded.route.label(), decoded.caller.label().to_owned());
     let model = decoded.model.as_str().to_owned();
     let choose = |chain: &[Attached]| acting::chosen(chain, route, &client, &model);
+    // A call that is no turn is asked for under its own model, and its answer is no conversation.
+    let is_turn = !matches!(decoded.route, Route::Call(_));
+    let of_turns = |chain: &[Attached]| if is_turn { choose(chain) } else { Vec::new() };
     let (mappings, requests, responses) =
-        (choose(&chains.mappings), choose(&chains.requests), choose(&chains.responses));
+        (of_turns(&chains.mappings), choose(&chains.requests), of_turns(&chains.responses));
     if mappings.is_empty() && requests.is_empty() && responses.is_empty() {
         return Ok(Extended { decoded, answer: None, others: Vec::new(), base: None, filtering: None });
     }

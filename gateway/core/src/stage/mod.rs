@@ -50,6 +50,12 @@ pub enum Route {
 }
 
 impl Route {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let turns = [Self::Responses, Self::CodexResponses, Self::ChatCompletions, Self::Messages];
+        turns.into_iter().chain(Call::ALL.into_iter().map(Self::Call))
+    }
+
     /// Bounded label for metrics, logs and decisions.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_domain::{Dialect, Failure, FailureKind};
+use gateway_protocol::calls::Form;
 use gateway_protocol::texts::{PromptTexts, Speaker, TextEdit};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::acting;
+use super::call::{self, CallText};
 use super::decode::{Decoded, INLINE_DECODE_BYTES};
+use super::{Route, acting};
 use crate::decisions::{Act, Decision};
 use crate::extensions::Attached;
 use crate::hooks::{
@@ -20,6 +22,10 @@ use crate::hooks::{
 /// A prompt on its way through the filters.
 pub(crate) struct Prompt {
     dialect: Dialect,
+    /// What stands where, when it is a call that is no turn.
+    call: Option<CallText>,
+    /// How the body is written, where that is told.
+    content_type: Option<String>,
     body: Bytes,
     headers: Option<HeaderMap>,
     is_changed: bool,
@@ -37,6 +43,11 @@ impl Prompt {
     pub(crate) fn new(decoded: &Decoded) -> Self {
         Self {
             dialect: decoded.route.dialect(),
+            call: match decoded.route {
+                Route::Call(call) => call.text(),
+                _ => None,
+            },
+            content_type: call::content_type(&decoded.headers).map(str::to_owned),
             body: decoded.body.clone(),
             headers: None,
             is_changed: false,
@@ -99,18 +110,22 @@ impl Prompt {
         let body = self.body.clone();
         let view = filter.view();
         let texts = match view {
-            BodyView::TextParts => PromptTexts::read(self.dialect, &body),
+            BodyView::TextParts => self.texts(&body),
             BodyView::None | BodyView::RawJson => None,
         };
-        let parts = texts.as_ref().map(parts).unwrap_or_default();
+        let parts = texts.as_ref().map(Texts::parts).unwrap_or_default();
         let shown = match (view, &texts) {
-            (BodyView::RawJson, _) => PromptBody::RawJson(&body),
+            (BodyView::RawJson, _) if !self.is_form() => PromptBody::RawJson(&body),
             (BodyView::TextParts, Some(texts)) => {
                 PromptBody::Parts { parts: &parts, messages: texts.messages() }
             }
             _ => PromptBody::Absent,
         };
         let outcome = check_outcome(shown, filter.filter_request(context, shown)?)?;
+        if self.call.is_some() && matches!(outcome.verdict, FilterVerdict::Answer(_)) {
+            let why = "a text of its own is no answer to a call that is no turn; let it refuse instead";
+            return Err(HookError::InvalidOutput(why.to_owned()));
+        }
         if mode == Mode::Enforce {
             match &outcome.verdict {
                 FilterVerdict::Edits(edits) => self.edit(texts, &body, edits, decision)?,
@@ -124,9 +139,26 @@ impl Prompt {
         Ok(outcome)
     }
 
+    /// The texts of a body, wherever they stand.
+    fn texts<'b>(&self, body: &'b Bytes) -> Option<Texts<'b>> {
+        match self.call {
+            None | Some(CallText::Conversation) => PromptTexts::read(self.dialect, body).map(Texts::Json),
+            Some(CallText::Member(name)) if self.is_form() => {
+                let form = Form::read(self.content_type.as_deref(), body).ok()?;
+                let text = form.text(name).ok()?.unwrap_or_default().to_owned();
+                Some(Texts::Field { name, text })
+            }
+            Some(CallText::Member(name)) => PromptTexts::read_member(name, body).map(Texts::Json),
+        }
+    }
+
+    fn is_form(&self) -> bool {
+        self.call.is_some() && call::is_form(self.content_type.as_deref())
+    }
+
     fn edit(
         &mut self,
-        texts: Option<PromptTexts<'_>>,
+        texts: Option<Texts<'_>>,
         body: &Bytes,
         edits: &[Edit],
         decision: &Decision,
@@ -146,6 +178,9 @@ impl Prompt {
                     text_edits.push(TextEdit::Replace { segment: *part as usize, text });
                 }
                 Edit::RemoveMessage(message) => text_edits.push(TextEdit::Remove(*message)),
+                // They are about a conversation, and a call that is no turn is none.
+                Edit::Insert(_) if matches!(self.call, Some(CallText::Member(_))) => {}
+                Edit::SetField { .. } if self.call.is_some() => {}
                 Edit::Insert(one) => text_edits.push(TextEdit::Insert {
                     before: one.before_message,
                     speaker: speaker(one.role),
@@ -162,11 +197,37 @@ impl Prompt {
         let broken = || HookError::InvalidOutput("its edits leave no body that can be read".to_owned());
         let texts = match texts {
             Some(texts) => texts,
-            None => PromptTexts::read(self.dialect, body).ok_or_else(broken)?,
+            None => self.texts(body).ok_or_else(broken)?,
         };
-        self.body = texts.edited(&text_edits).ok_or_else(broken)?.into();
+        let edited = match &texts {
+            Texts::Json(_) if self.takes_messages_out(&text_edits) => {
+                let why =
+                    "a call that is no turn has no message to take out; let it refuse, or change the text";
+                return Err(HookError::InvalidOutput(why.to_owned()));
+            }
+            Texts::Json(texts) => texts.edited(&text_edits),
+            Texts::Field { name, .. } => {
+                self.edited_field(body, name, &text_edits).ok_or_else(broken).map(Some)?
+            }
+        };
+        self.body = edited.ok_or_else(broken)?.into();
         self.is_changed = true;
         Ok(())
+    }
+
+    /// Whether it wants a message out where there are none.
+    fn takes_messages_out(&self, edits: &[TextEdit<'_>]) -> bool {
+        let is_no_conversation = matches!(self.call, Some(CallText::Member(_)));
+        is_no_conversation && edits.iter().any(|edit| matches!(edit, TextEdit::Remove(_)))
+    }
+
+    /// A form with another text in its field; the last one counts.
+    fn edited_field(&self, body: &Bytes, name: &'static str, edits: &[TextEdit<'_>]) -> Option<Vec<u8>> {
+        let form = Form::read(self.content_type.as_deref(), body).ok()?;
+        match edits.last()? {
+            TextEdit::Replace { segment: 0, text } => form.with_text(name, text),
+            _ => None,
+        }
     }
 
     /// The request with what filters made of its body and headers.
@@ -187,6 +248,38 @@ impl Prompt {
             let message = format!("a filter left a body that cannot be sent: {}", failure.message);
             Failure::extension(FailureKind::ExtensionRefused, message)
         })
+    }
+}
+
+/// The texts of one body.
+enum Texts<'b> {
+    /// JSON.
+    Json(PromptTexts<'b>),
+    /// One field of a form.
+    Field {
+        /// Its name.
+        name: &'static str,
+        /// Its text; empty when it is not there.
+        text: String,
+    },
+}
+
+impl Texts<'_> {
+    fn messages(&self) -> u32 {
+        match self {
+            Self::Json(texts) => texts.messages(),
+            Self::Field { text, .. } => u32::from(!text.is_empty()),
+        }
+    }
+
+    fn parts(&self) -> Vec<TextPart<'_>> {
+        match self {
+            Self::Json(texts) => parts(texts),
+            Self::Field { text, .. } if text.is_empty() => Vec::new(),
+            Self::Field { text, .. } => {
+                vec![TextPart { part: 0, message: 0, role: Role::User, text: Cow::Borrowed(text) }]
+            }
+        }
     }
 }
 

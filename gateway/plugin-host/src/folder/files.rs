@@ -52,6 +52,11 @@ pub(super) fn list(folder: &Path) -> Result<BTreeMap<String, Stamp>, FolderError
     Ok(found)
 }
 
+/// Removes all three, the component first: without it the others are nothing.
+pub(super) fn remove(folder: &Path, name: &str) -> Result<(), FolderError> {
+    ["wasm", "toml", "sig"].iter().try_for_each(|ending| put(&folder.join(format!("{name}.{ending}")), None))
+}
+
 impl Files {
     pub(super) fn new(component: &[u8], manifest: Option<&str>, signature: Option<&str>) -> Self {
         Self {

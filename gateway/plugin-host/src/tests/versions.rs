@@ -9,7 +9,7 @@ use std::time::Duration;
 use gateway_scheduler::{Action, RankingPolicy};
 
 use super::fixtures::{Hostile, SLEEPING, ask};
-use crate::{Change, Changed, FolderError, Limits, PluginFolder, PluginHost, Step, Terms};
+use crate::{Change, Changed, FolderError, Limits, PluginFolder, PluginHost, Step, Terms, Trust};
 
 /// Answers a wait of this many milliseconds to everything.
 fn version(wait: &'static str) -> Vec<u8> {
@@ -85,6 +85,39 @@ fn a_broken_candidate_changes_nothing_and_says_why() {
     assert_eq!(look_twice(&folder).len(), 1);
     assert_eq!((answer(&folder), folder.rejected("one")), (Some(2), None));
 }
+
+#[test]
+fn a_plugin_is_tried_without_a_trace_installed_under_terms_and_removed() {
+    let at = tempfile::tempdir().unwrap();
+    let folder = folder(at.path());
+    let tried = folder.check("one", &Terms::default(), &version("1"), None, None).unwrap();
+    assert_eq!(tried.trust(), Trust::Unsigned);
+    assert!(matches!(
+        folder.check("../x", &Terms::default(), &version("1"), None, None),
+        Err(FolderError::BadName(_))
+    ));
+    assert!(folder.names().is_empty() && fs::read_dir(at.path()).unwrap().next().is_none());
+
+    let raised = Terms { raised: true, ..Terms::default() };
+    folder.install_under("one", raised, &version("1"), Some(MANIFEST), None).unwrap_err();
+    assert!(folder.names().is_empty(), "its manifest is another's; the terms are not kept either");
+    let raised = Terms { raised: true, ..Terms::default() };
+    folder.install_under("one", raised, &version("1"), None, None).unwrap();
+    assert_eq!(folder.set()["one"].trust(), Trust::Raised);
+    // The terms hold for what is installed later, until others are given.
+    folder.install("one", &version("2"), None, None).unwrap();
+    assert_eq!(folder.set()["one"].trust(), Trust::Raised);
+    folder.install_under("one", Terms::default(), &version("3"), None, None).unwrap();
+    assert_eq!((folder.set()["one"].trust(), answer(&folder)), (Trust::Unsigned, Some(3)));
+
+    folder.remove("one").unwrap();
+    assert!(matches!(folder.remove("one"), Err(FolderError::Unknown(_))));
+    assert_eq!((answer(&folder), folder.versions("one").len()), (None, 0));
+    assert_eq!(fs::read_dir(at.path()).unwrap().count(), 0);
+    assert_eq!(folder.scan().unwrap(), [], "it is not gone a second time");
+}
+
+const MANIFEST: &str = "name = \"other\"\nversion = \"1\"\nhooks = [\"schedule\"]\n";
 
 #[test]
 fn what_is_not_admitted_is_not_installed() {

@@ -298,7 +298,7 @@ fn register_events(book: &mut Book) {
     say!(book, Function, "Filters";
         "discard() -> Step" "leaves the event out" => || EventStep(Step::Discard);
         "hold() -> Step" "keeps it back until the next one that is not held" => || EventStep(Step::Hold);
-        "finish(reason: String) -> Step" "ends the answer in good order"
+        "finish(reason: String) -> Step" "ends the answer in good order: `stop`, `length` or `content_filter`, told as its dialect names it"
             => |reason: ImmutableString| EventStep(Step::Finish(reason.to_string()));
     );
 }

@@ -94,6 +94,21 @@ impl<'a> Form<'a> {
         text.map(Some).ok_or(RequestError::WrongType { member: name, wanted: "a text", got: "a file" })
     }
 
+    /// The body with another text in the only field of a name; every other byte stays. `None` when the field is not there
+    /// once, or when the text holds the form's boundary.
+    #[must_use]
+    pub fn with_text(&self, name: &'static str, text: &str) -> Option<Vec<u8>> {
+        let part = self.only(name).ok()??;
+        if text.contains(&format!("--{}", self.boundary)) {
+            return None;
+        }
+        // Its content is a piece of the body, so the difference of the addresses is its place.
+        let at = (part.content.as_ptr() as usize).checked_sub(self.body.as_ptr() as usize)?;
+        let (before, rest) = self.body.split_at_checked(at)?;
+        let after = rest.get(part.content.len()..)?;
+        Some([before, text.as_bytes(), after].concat())
+    }
+
     /// The form with the accepted fields only, each byte for byte.
     #[must_use]
     pub fn with_only(&self, keep: impl Fn(&Part<'_>) -> bool) -> Vec<u8> {
@@ -206,6 +221,15 @@ mod tests {
             "--x-1--\r\n".to_owned(),
         ]
         .concat()
+    }
+
+    #[test]
+    fn a_field_gets_another_text_and_no_other_byte_changes() {
+        let body = "--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na cat\r\n--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"i\"\r\n\r\n\0\u{1}\r\n--b--\r\n";
+        let form = Form::read(Some("multipart/form-data; boundary=b"), body.as_bytes()).unwrap();
+        let changed = form.with_text("prompt", "a dog, much longer").unwrap();
+        assert_eq!(changed, body.replace("a cat", "a dog, much longer").as_bytes());
+        assert!(form.with_text("size", "x").is_none() && form.with_text("prompt", "x\r\n--b--").is_none());
     }
 
     #[test]

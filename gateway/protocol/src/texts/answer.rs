@@ -1,8 +1,9 @@
 //! An answer that came whole: its texts as if they had been streamed, and the same answer with what was told instead.
 
+use super::ending::EndReason;
 use super::retell::Retell;
 use super::shown::{Shown, What};
-use super::splice::{members, place, quoted, spliced, text_member, unquoted};
+use super::splice::{Splice, elements, members, place, quoted, spliced, text_member, unquoted};
 use super::totals::{answer_literals, answer_usage, model_of, response_stop};
 use super::{Place, TextKind};
 use crate::turn::Dialect;
@@ -49,7 +50,7 @@ impl<'a> AnswerTexts<'a> {
             }
             Dialect::AnthropicMessages => text_member(&fields, "stop_reason").unwrap_or_default(),
             Dialect::OpenAiChat => {
-                let choices = fields.get("choices").map(super::splice::elements).unwrap_or_default();
+                let choices = fields.get("choices").map(elements).unwrap_or_default();
                 let first = choices.first().map(|choice| members(choice)).unwrap_or_default();
                 text_member(&first, "finish_reason").unwrap_or_default()
             }
@@ -79,7 +80,37 @@ impl<'a> AnswerTexts<'a> {
         {
             splices.push((at, quoted(model)));
         }
+        splices.extend(retell.ended.into_iter().flat_map(|reason| self.ended(reason)));
         (!splices.is_empty()).then(|| spliced(self.answer, splices).into_bytes())
+    }
+}
+
+impl AnswerTexts<'_> {
+    /// What says that the answer ended for this reason.
+    fn ended(&self, reason: EndReason) -> Vec<Splice> {
+        let fields = members(self.answer);
+        let put = |literal: Option<&str>, text: String| Some((place(self.answer, literal?)?, text));
+        match self.dialect {
+            Dialect::OpenAiChat => {
+                let choices = fields.get("choices").map(elements).unwrap_or_default();
+                let told =
+                    |choice: &&str| put(members(choice).get("finish_reason"), quoted(reason.in_chat()));
+                choices.iter().filter_map(told).collect()
+            }
+            Dialect::AnthropicMessages => {
+                put(fields.get("stop_reason"), quoted(reason.in_messages())).into_iter().collect()
+            }
+            Dialect::OpenAiResponses => {
+                let Some(why) = reason.in_responses() else { return Vec::new() };
+                let details = serde_json::json!({ "reason": why }).to_string();
+                let known = fields.get("incomplete_details");
+                let status = match known {
+                    Some(_) => quoted("incomplete"),
+                    None => format!(r#""incomplete","incomplete_details":{details}"#),
+                };
+                [put(fields.get("status"), status), put(known, details)].into_iter().flatten().collect()
+            }
+        }
     }
 }
 

@@ -9,10 +9,59 @@ use super::splice::{elements, members, quoted, written};
 use crate::sse::EventLines;
 use crate::turn::Dialect;
 
+/// Why an answer ends early; each dialect has words of its own for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndReason {
+    /// It is complete.
+    Stop,
+    /// It is long enough.
+    Length,
+    /// What would follow is not shown.
+    Filtered,
+}
+
+impl EndReason {
+    /// The word of any dialect; one that nobody knows is a plain end.
+    pub(super) fn read(word: &str) -> Self {
+        match word {
+            "length" | "max_tokens" | "max_output_tokens" => Self::Length,
+            "content_filter" | "refusal" => Self::Filtered,
+            _ => Self::Stop,
+        }
+    }
+
+    pub(super) const fn in_chat(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::Filtered => "content_filter",
+        }
+    }
+
+    pub(super) const fn in_messages(self) -> &'static str {
+        match self {
+            Self::Stop => "end_turn",
+            Self::Length => "max_tokens",
+            Self::Filtered => "refusal",
+        }
+    }
+
+    /// Why a response is incomplete; `None` when it is complete.
+    pub(super) const fn in_responses(self) -> Option<&'static str> {
+        match self {
+            Self::Stop => None,
+            Self::Length => Some("max_output_tokens"),
+            Self::Filtered => Some("content_filter"),
+        }
+    }
+}
+
 impl Retell {
     /// Ends the answer in good order, for this reason, in the words of its dialect.
     pub fn end(&mut self, reason: &str, out: &mut BytesMut) {
         self.flush(out);
+        let reason = EndReason::read(reason);
+        self.ended = Some(reason);
         match self.dialect {
             Dialect::OpenAiChat => self.end_chat(reason, out),
             Dialect::AnthropicMessages => self.end_message(reason, out),
@@ -20,12 +69,11 @@ impl Retell {
         }
     }
 
-    fn end_chat(&self, reason: &str, out: &mut BytesMut) {
+    fn end_chat(&self, reason: EndReason, out: &mut BytesMut) {
         let head = self.head.clone();
         let data = EventLines::read(&head).data.and_then(|data| std::str::from_utf8(data).ok());
         let mut fields = members(data.unwrap_or_default());
-        let reason = if reason == "content_filter" { reason } else { "stop" };
-        let choices = json!([{"index": 0, "delta": {}, "finish_reason": reason}]).to_string();
+        let choices = json!([{"index": 0, "delta": {}, "finish_reason": reason.in_chat()}]).to_string();
         fields.set("choices", choices);
         fields.remove("usage");
         if let Some(model) = self.model() {
@@ -36,7 +84,7 @@ impl Retell {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn end_message(&self, reason: &str, out: &mut BytesMut) {
+    fn end_message(&self, reason: EndReason, out: &mut BytesMut) {
         let mut put = |data: Value| {
             let name = data.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
             frame(Some(name.as_bytes()), data.to_string().as_bytes(), out);
@@ -44,21 +92,18 @@ impl Retell {
         for index in self.open.keys() {
             put(json!({"type": "content_block_stop", "index": index}));
         }
-        let reason = if reason == "content_filter" { "refusal" } else { "end_turn" };
         put(json!({
             "type": "message_delta",
-            "delta": {"stop_reason": reason, "stop_sequence": null},
+            "delta": {"stop_reason": reason.in_messages(), "stop_sequence": null},
             "usage": {"output_tokens": 0},
         }));
         put(json!({"type": "message_stop"}));
     }
 
-    fn end_response(&mut self, reason: &str, out: &mut BytesMut) {
-        let filtered = reason == "content_filter";
-        let (kind, status) = if filtered {
-            ("response.incomplete", "incomplete")
-        } else {
-            ("response.completed", "completed")
+    fn end_response(&mut self, reason: EndReason, out: &mut BytesMut) {
+        let (kind, status) = match reason.in_responses() {
+            Some(_) => ("response.incomplete", "incomplete"),
+            None => ("response.completed", "completed"),
         };
         let open: Vec<(u32, String)> = std::mem::take(&mut self.open).into_iter().collect();
         for (index, item) in &open {
@@ -77,8 +122,8 @@ impl Retell {
         response.set("status", quoted(status));
         let items: Vec<String> = self.all_items(&open, status);
         response.set("output", format!("[{}]", items.join(",")));
-        if filtered {
-            response.set("incomplete_details", r#"{"reason":"content_filter"}"#);
+        if let Some(why) = reason.in_responses() {
+            response.set("incomplete_details", json!({ "reason": why }).to_string());
         }
         if let Some(model) = self.model().map(quoted) {
             response.set("model", model);

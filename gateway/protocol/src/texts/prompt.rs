@@ -96,6 +96,27 @@ impl<'a> PromptTexts<'a> {
         Some(texts)
     }
 
+    /// Reads the text or the list of texts in one member of a body that is no conversation; `None` when it is no JSON
+    /// object.
+    #[must_use]
+    pub fn read_member(member: &str, body: &'a [u8]) -> Option<Self> {
+        let body = std::str::from_utf8(body).ok()?;
+        let top = Members::read(body.as_bytes()).ok()?;
+        let value = top.borrowed(member);
+        let entries = match value {
+            Some(text) if text.starts_with('"') => vec![text],
+            Some(list) => elements(list),
+            None => Vec::new(),
+        };
+        // Its dialect is that of its errors; it has nothing outside of a conversation.
+        let dialect = Dialect::OpenAiChat;
+        let mut texts = Self { dialect, body, segments: Vec::new(), has_system: false, list: None, entries };
+        for (message, entry) in (0..).zip(texts.entries.clone()) {
+            texts.add(message, Speaker::User, entry);
+        }
+        Some(texts)
+    }
+
     /// In the order of the conversation; their place is their handle.
     #[must_use]
     pub fn segments(&self) -> &[Segment<'a>] {

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use gateway_domain::TokenUsage;
 
 use super::chat_chunk;
+use super::ending::EndReason;
 use super::shown::{Group, Shown, What};
 use super::splice::{members, number_member, quoted, spliced, text_member, written};
 use super::totals::{self, literals, model_of};
@@ -87,6 +88,8 @@ pub struct Retell {
     pub(super) done: BTreeMap<u32, String>,
     /// The last number of an event that went out.
     pub(super) number: u64,
+    /// Why the answer ended early, if it did.
+    pub(super) ended: Option<EndReason>,
     told_bytes: usize,
     pending: Vec<(Group, Bytes)>,
 }
@@ -105,6 +108,7 @@ impl Retell {
             open: BTreeMap::new(),
             done: BTreeMap::new(),
             number: 0,
+            ended: None,
             told_bytes: 0,
             pending: Vec::new(),
         }

@@ -51,6 +51,25 @@ fn one_replaced_text_leaves_every_other_byte() {
 }
 
 #[test]
+fn a_member_is_read_and_changed_where_there_is_no_conversation() {
+    for (body, texts, changed) in [
+        (r#"{"model": "m","input":"one"}"#, vec!["one"], r#"{"model": "m","input":"ONE"}"#),
+        (r#"{"input":["one", "two"],"x":1.0}"#, vec!["one", "two"], r#"{"input":["ONE", "two"],"x":1.0}"#),
+        (r#"{"input":[[1,2],[3]]}"#, vec![], ""),
+        (r#"{"model":"m"}"#, vec![], ""),
+    ] {
+        let read = PromptTexts::read_member("input", body.as_bytes()).unwrap();
+        let found: Vec<_> = read.segments().iter().map(|segment| &*segment.text).collect();
+        assert_eq!(found, texts, "{body}");
+        if !changed.is_empty() {
+            let edited = read.edited(&[TextEdit::Replace { segment: 0, text: "ONE" }]).unwrap();
+            assert_eq!(String::from_utf8(edited).unwrap(), changed);
+        }
+    }
+    assert!(PromptTexts::read_member("input", b"[]").is_none());
+}
+
+#[test]
 fn messages_come_and_go_where_they_are_counted() {
     for dialect in Dialect::ALL {
         let texts = PromptTexts::read(dialect, body(dialect).as_bytes()).unwrap();
@@ -201,6 +220,55 @@ fn an_early_end_is_a_good_one() {
         assert!(!out.contains("two"), "{dialect:?}: {out}");
         if dialect == OpenAiResponses {
             assert!(out.contains(r#""text":"one ""#) && out.contains("response.output_item.done"), "{out}");
+        }
+    }
+}
+
+#[test]
+fn an_early_end_is_told_in_the_words_of_the_dialect() {
+    let words = [
+        ("stop", [r#""status":"completed""#, r#""finish_reason":"stop""#, r#""stop_reason":"end_turn""#]),
+        (
+            "length",
+            [
+                r#""reason":"max_output_tokens""#,
+                r#""finish_reason":"length""#,
+                r#""stop_reason":"max_tokens""#,
+            ],
+        ),
+        (
+            "content_filter",
+            [
+                r#""reason":"content_filter""#,
+                r#""finish_reason":"content_filter""#,
+                r#""stop_reason":"refusal""#,
+            ],
+        ),
+    ];
+    let wholes = [
+        r#"{"id":"r","status":"completed","incomplete_details":null,"output":[{"type":"message","content":[{"type":"output_text","text":"one"}]}]}"#,
+        r#"{"id":"c","choices":[{"index":0,"message":{"content":"one"},"finish_reason":"tool_calls"}]}"#,
+        r#"{"id":"a","content":[{"type":"text","text":"one"}],"stop_reason":"tool_use"}"#,
+    ];
+    for (reason, told) in words {
+        for ((dialect, told), whole) in
+            [OpenAiResponses, OpenAiChat, AnthropicMessages].into_iter().zip(told).zip(wholes)
+        {
+            let mut retell = Retell::new(dialect, None);
+            let mut out = BytesMut::new();
+            let shown = retell.read(&Bytes::from(stream(dialect)));
+            shown.iter().take(3).for_each(|one| retell.tell(one, &mut out));
+            retell.end(reason, &mut out);
+            let out = String::from_utf8(out.to_vec()).unwrap();
+            assert!(out.contains(told), "{dialect:?} {reason}: {out}");
+
+            let texts = AnswerTexts::read(dialect, whole.as_bytes()).unwrap();
+            let mut retell = Retell::new(dialect, None);
+            drop(texts.shown(&mut retell));
+            retell.end(reason, &mut BytesMut::new());
+            let retold = String::from_utf8(texts.retold(&retell).unwrap()).unwrap();
+            assert!(retold.contains(told) && !retold.contains("one"), "{dialect:?} {reason}: {retold}");
+            serde_json::from_str::<Value>(&retold).unwrap();
         }
     }
 }

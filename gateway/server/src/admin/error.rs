@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use gateway_api::ApiError;
 use gateway_core::accounts::AccountError;
+use gateway_core::extensions::ExtensionError;
 use gateway_core::ports::StoreError;
 use gateway_domain::{Failure, FailureKind};
 use http::StatusCode;
@@ -59,6 +60,10 @@ impl Refusal {
         refusal
     }
 
+    pub(crate) fn not_admitted(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_admitted", message)
+    }
+
     pub(crate) fn too_many_tries(seconds: u64) -> Self {
         let message = format!("too many wrong passwords; try again in {seconds} s");
         let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", message);
@@ -104,6 +109,18 @@ impl From<StoreError> for Refusal {
                 tracing::error!(error = message, "an admin call failed in storage");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage", message)
             }
+        }
+    }
+}
+
+impl From<ExtensionError> for Refusal {
+    fn from(error: ExtensionError) -> Self {
+        let message = error.to_string();
+        match error {
+            ExtensionError::Unknown(_) => Self::not_found(message),
+            ExtensionError::Refused(_) => Self::not_admitted(message),
+            ExtensionError::Store(error) => error.into(),
+            ExtensionError::Lost => Self::internal(message),
         }
     }
 }

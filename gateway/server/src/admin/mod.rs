@@ -5,6 +5,8 @@ mod account_settings;
 pub(crate) mod accounts;
 pub(crate) mod decisions;
 mod error;
+mod extension_view;
+pub(crate) mod extensions;
 pub(crate) mod guard;
 pub(crate) mod import;
 pub(crate) mod keys;

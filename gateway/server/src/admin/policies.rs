@@ -1,11 +1,15 @@
 //! Policies: which there are, which decides, their texts and earlier versions, and whether another text would do.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use gateway_api::{CheckStepView, PolicyChecked, PolicyChoice, PolicyDetail, PolicyDraft, PolicyView};
 use gateway_core::POLICY_SETTING;
+use gateway_core::extensions::ExtensionError;
 use gateway_core::ports::{CheckOutcome, Checked};
 use gateway_domain::Secret;
+use gateway_scheduler::RankingPolicy;
 
 use super::error::{Body, Refusal};
 use super::replay::on_a_thread;
@@ -24,14 +28,19 @@ pub(crate) async fn choose(
     State(state): State<AppState>,
     Body(choice): Body<PolicyChoice>,
 ) -> Result<Json<PolicyView>, Refusal> {
-    let found = state.gateway.policies().find(&choice.id);
+    let policy = let_decide(&state, &choice.id).await?;
+    Ok(Json(view::policy(policy.version(), &choice.id)))
+}
+
+/// Lets a policy decide.
+pub(super) async fn let_decide(state: &AppState, id: &str) -> Result<Arc<dyn RankingPolicy>, Refusal> {
+    let found = state.gateway.policies().find(id);
     found.map_err(|error| Refusal::field("id", error.to_string()))?;
     // Durable first, so that what decides now is what decides after a restart.
-    state.gateway.settings().put_setting(POLICY_SETTING, Secret::new(choice.id.clone())).await?;
-    let policy =
-        state.gateway.choose_policy(&choice.id).map_err(|error| Refusal::field("id", error.to_string()))?;
-    tracing::info!(policy = choice.id, "policy switched");
-    Ok(Json(view::policy(policy.version(), &choice.id)))
+    state.gateway.settings().put_setting(POLICY_SETTING, Secret::new(id.to_owned())).await?;
+    let policy = state.gateway.choose_policy(id).map_err(|error| Refusal::field("id", error.to_string()))?;
+    tracing::info!(policy = id, "policy switched");
+    Ok(policy)
 }
 
 /// `GET /policies/{id}`: with its text and its earlier versions.
@@ -41,13 +50,15 @@ pub(crate) async fn show(
 ) -> Result<Json<PolicyDetail>, Refusal> {
     let policy = state.gateway.policies().find(&id).map_err(|error| Refusal::not_found(error.to_string()))?;
     let active = state.gateway.policy().version().id();
-    let workbench = state.workbench.clone();
-    let (text, history) = on_a_thread(move || (workbench.source(&id), workbench.history(&id))).await?;
+    let (workbench, gateway, asked) = (state.workbench.clone(), state.gateway.clone(), id.clone());
+    let known = on_a_thread(move || (workbench.source(&asked), gateway.extensions().versions(&asked)));
+    let (text, versions) = known.await?;
+    let earlier = versions.into_iter().filter(|version| !version.serving);
     Ok(Json(PolicyDetail {
         policy: view::policy(policy.version(), &active),
         origin: text.as_ref().map(|text| text.origin.label().to_owned()),
         source: text.map(|text| text.source),
-        history: history.into_iter().map(|version| version.digest).collect(),
+        history: earlier.map(|version| version.digest).collect(),
     }))
 }
 
@@ -56,11 +67,16 @@ pub(crate) async fn roll_back(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<PolicyView>, Refusal> {
-    state.gateway.policies().find(&id).map_err(|error| Refusal::not_found(error.to_string()))?;
-    let workbench = state.workbench.clone();
-    let version = on_a_thread(move || workbench.roll_back(&id)).await?.map_err(Refusal::conflict)?;
-    tracing::info!(policy = version.id(), policy.digest = version.digest, "policy went one version back");
-    Ok(Json(view::policy(&version, &state.gateway.policy().version().id())))
+    let find = || state.gateway.policies().find(&id).map_err(|error| Refusal::not_found(error.to_string()));
+    find()?;
+    state.gateway.roll_back_extension(&id).await.map_err(|error| match error {
+        ExtensionError::Unknown(id) => Refusal::conflict(format!(
+            "`{id}` is no script and no component; only those keep earlier versions"
+        )),
+        error => Refusal::conflict(error.to_string()),
+    })?;
+    let version = find()?;
+    Ok(Json(view::policy(version.version(), &state.gateway.policy().version().id())))
 }
 
 /// `POST /policies/check`: a text that was not saved.
@@ -92,7 +108,7 @@ pub(super) fn checked(found: &Checked, source: &str) -> PolicyChecked {
     }
 }
 
-fn step(name: &str, outcome: &CheckOutcome, source: &str) -> CheckStepView {
+pub(super) fn step(name: &str, outcome: &CheckOutcome, source: &str) -> CheckStepView {
     let bare = |outcome: &str, message: Option<String>| CheckStepView {
         step: name.to_owned(),
         outcome: outcome.to_owned(),

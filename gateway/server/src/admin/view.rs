@@ -213,7 +213,7 @@ pub(super) fn decision(gateway: &Gateway, decision: &Decision) -> DecisionView {
     }
 }
 
-fn act_view(acted: &Acted) -> ExtensionActView {
+pub(super) fn act_view(acted: &Acted) -> ExtensionActView {
     ExtensionActView {
         hook: acted.hook.label().to_owned(),
         id: acted.id.clone(),

@@ -1,11 +1,14 @@
 //! The model list, and single models, in the shape of who asks.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use gateway_core::stage::identify;
 use gateway_domain::{Dialect, Failure, FailureKind};
+use gateway_protocol::models::Catalogue;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
@@ -19,13 +22,10 @@ const ANTHROPIC_VERSION: &str = "anthropic-version";
 pub(crate) async fn by_caller(State(state): State<AppState>, request: Request) -> Response {
     let asks_as_codex = request.uri().query().is_some_and(|query| query.contains("client_version="));
     let dialect = dialect_of(request.headers());
-    let list = allowed(&state, &request).map(|()| {
-        let catalogue = state.gateway.catalogue();
-        match dialect {
-            Dialect::AnthropicMessages => catalogue.for_anthropic(),
-            _ if asks_as_codex => catalogue.for_codex(),
-            _ => catalogue.for_openai(),
-        }
+    let list = shown(&state, &request).await.map(|catalogue| match dialect {
+        Dialect::AnthropicMessages => catalogue.for_anthropic(),
+        _ if asks_as_codex => catalogue.for_codex(),
+        _ => catalogue.for_openai(),
     });
     answer(list, dialect)
 }
@@ -33,8 +33,7 @@ pub(crate) async fn by_caller(State(state): State<AppState>, request: Request) -
 /// `GET /v1/models/{id}`. Names of some servers hold slashes.
 pub(crate) async fn one(State(state): State<AppState>, Path(id): Path<String>, request: Request) -> Response {
     let dialect = dialect_of(request.headers());
-    let found = allowed(&state, &request).and_then(|()| {
-        let catalogue = state.gateway.catalogue();
+    let found = shown(&state, &request).await.and_then(|catalogue| {
         let model = match dialect {
             Dialect::AnthropicMessages => catalogue.one_for_anthropic(&id),
             _ => catalogue.one_for_openai(&id),
@@ -46,7 +45,7 @@ pub(crate) async fn one(State(state): State<AppState>, Path(id): Path<String>, r
 
 /// `GET /backend-api/codex/models`.
 pub(crate) async fn codex(State(state): State<AppState>, request: Request) -> Response {
-    let list = allowed(&state, &request).map(|()| state.gateway.catalogue().for_codex());
+    let list = shown(&state, &request).await.map(|catalogue| catalogue.for_codex());
     answer(list, Dialect::OpenAiResponses)
 }
 
@@ -66,8 +65,14 @@ fn unknown() -> Failure {
     failure
 }
 
-fn allowed(state: &AppState, request: &Request) -> Result<(), Failure> {
-    identify(&state.gateway.keys(), peer_of(request), request.headers()).map(drop)
+/// What the caller is shown. The future does not hold the request, whose body nobody else may look at meanwhile.
+fn shown(
+    state: &AppState,
+    request: &Request,
+) -> impl Future<Output = Result<Arc<Catalogue>, Failure>> + use<> {
+    let caller = identify(&state.gateway.keys(), peer_of(request), request.headers());
+    let gateway = state.gateway.clone();
+    async move { Ok(gateway.models_for(&caller?).await) }
 }
 
 fn answer(list: Result<Bytes, Failure>, dialect: Dialect) -> Response {

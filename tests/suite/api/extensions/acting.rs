@@ -123,6 +123,29 @@ async fn a_stream_is_changed_ended_or_aborted_in_every_dialect() -> Result<()> {
     gateway.stop().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_told_as_the_dialect_names_it() -> Result<()> {
+    let source = r#"fn filter_response(request, event) {
+        if event.text.contains("tick 3") { return finish("length"); }
+    }"#;
+    let gateway = with_script("ender", source).await?;
+    for client in Speaks::ALL {
+        let word = match client {
+            Speaks::Responses => r#""reason":"max_output_tokens""#,
+            Speaks::Chat => r#""finish_reason":"length""#,
+            Speaks::Messages => r#""stop_reason":"max_tokens""#,
+        };
+        for stream in [true, false] {
+            let answer =
+                ask(&gateway, client, &client.question("gpt-5.5", "stream 40 events", stream)).await?;
+            let text = answer.text().replace(": ", ":");
+            ensure!(answer.status == 200 && text.contains(word), "{client:?} {stream}: {text}");
+            ensure!(!text.contains("tick 9"), "{client:?} {stream}: {text}");
+        }
+    }
+    gateway.stop().await
+}
+
 /// Fails whenever it is asked.
 struct Broken(ExtensionVersion);
 

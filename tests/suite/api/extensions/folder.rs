@@ -80,6 +80,12 @@ async fn a_broken_file_is_named_with_its_step_and_a_removed_one_is_gone() -> Res
     for ending in ["wasm", "toml"] {
         fs::remove_file(gateway.settings.plugins_dir().join(format!("redactor.{ending}")))?;
     }
-    eventually("it is gone", async || Ok(extensions.find("wasm:redactor").is_none().then_some(()))).await?;
+    // The shipped one of its name is back, switched off as it was.
+    eventually("it is gone", async || {
+        Ok(extensions.find("wasm:redactor").is_none_or(|one| !one.enabled).then_some(()))
+    })
+    .await?;
+    let origin = extensions.report("wasm:redactor").map(|report| report.origin.label());
+    assert_eq!(origin, Some("shipped"));
     gateway.stop().await
 }

@@ -95,15 +95,15 @@ pub(super) fn run(command: PluginCommand) -> anyhow::Result<()> {
 }
 
 /// A component and what lies beside it.
-struct Files {
+pub(super) struct Files {
     name: String,
-    component: Vec<u8>,
-    manifest: Option<String>,
-    signature: Option<String>,
+    pub(super) component: Vec<u8>,
+    pub(super) manifest: Option<String>,
+    pub(super) signature: Option<String>,
 }
 
 impl Files {
-    fn read(file: &Path) -> anyhow::Result<Self> {
+    pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
         Ok(Self {
             name: load::stem(file),
             component: load::read(file)?,

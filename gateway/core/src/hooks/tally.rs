@@ -1,13 +1,12 @@
-//! What became of a plugin's calls: counts per hook and arm, and the last failures. No text of any request.
+//! What became of an extension's calls: counts per hook and arm, and the last failures. No text of any request.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway_core::hooks::HookError;
 use parking_lot::Mutex;
 
-use crate::manifest::Hook;
+use super::{Hook, HookError};
 
 /// Failures kept.
 const KEPT: usize = 10;
@@ -26,7 +25,7 @@ pub struct HookTally {
 /// One call without an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookFailure {
-    /// Counts the plugin's failures.
+    /// Counts the extension's failures.
     pub number: u64,
     /// Which hook was called.
     pub hook: Hook,
@@ -35,7 +34,7 @@ pub struct HookFailure {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(super) struct Tally {
     hooks: [Counts; Hook::ALL.len()],
     failures: Mutex<(u64, VecDeque<HookFailure>)>,
 }
@@ -49,7 +48,7 @@ struct Counts {
 
 impl Tally {
     /// Counts one call; `took` is measured only where a clock costs nothing beside the call.
-    pub(crate) fn count<R>(&self, hook: Hook, took: Option<Duration>, answer: &Result<R, HookError>) {
+    pub(super) fn count<R>(&self, hook: Hook, took: Option<Duration>, answer: &Result<R, HookError>) {
         if let Some(counts) = self.hooks.get(hook as usize) {
             counts.calls.fetch_add(1, Ordering::Relaxed);
             if let Some(took) = took {
@@ -73,7 +72,7 @@ impl Tally {
         failures.1.push_back(HookFailure { number, hook, error });
     }
 
-    pub(crate) fn of(&self, hook: Hook) -> HookTally {
+    pub(super) fn of(&self, hook: Hook) -> HookTally {
         self.hooks.get(hook as usize).map_or_else(HookTally::default, |counts| HookTally {
             calls: counts.calls.load(Ordering::Relaxed),
             failures: counts.failures.load(Ordering::Relaxed),
@@ -81,7 +80,7 @@ impl Tally {
         })
     }
 
-    pub(crate) fn failures(&self) -> Vec<HookFailure> {
+    pub(super) fn failures(&self) -> Vec<HookFailure> {
         self.failures.lock().1.iter().cloned().collect()
     }
 }

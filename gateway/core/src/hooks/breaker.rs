@@ -1,4 +1,4 @@
-//! Stops asking a plugin that keeps failing: each failure costs a deadline and an instance.
+//! Stops asking an extension that keeps failing: each failure costs a deadline, and a component an instance.
 //!
 //! Lock-free, and free of charge while all is well: the clock is read only after a failure.
 
@@ -8,11 +8,11 @@ use std::time::Instant;
 const FAILURES_TO_OPEN: u32 = 3;
 const FIRST_PAUSE_MS: u64 = 500;
 const LONGEST_PAUSE_MS: u64 = 30_000;
-/// How long one request has to prove that the plugin is well again before another may try.
+/// How long one request has to prove that the extension is well again before another may try.
 const TRIAL_MS: u64 = 100;
 
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub(super) struct Breaker {
     started: Instant,
     failures: AtomicU32,
     /// Milliseconds since `started`; 0 while closed.
@@ -20,12 +20,12 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { started: Instant::now(), failures: AtomicU32::new(0), open_until: AtomicU64::new(0) }
     }
 
     /// Whether to ask; the error is the pause that remains, in milliseconds.
-    pub(crate) fn admit(&self) -> Result<(), u64> {
+    pub(super) fn admit(&self) -> Result<(), u64> {
         if self.open_until.load(Ordering::Relaxed) == 0 { Ok(()) } else { self.admit_at(self.now_ms()) }
     }
 
@@ -40,14 +40,14 @@ impl Breaker {
         trial.map_or(Err(TRIAL_MS), |_| Ok(()))
     }
 
-    pub(crate) fn succeeded(&self) {
+    pub(super) fn succeeded(&self) {
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
             self.open_until.store(0, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn failed(&self) {
+    pub(super) fn failed(&self) {
         self.failed_at(self.now_ms());
     }
 
@@ -57,6 +57,13 @@ impl Breaker {
             let pause = FIRST_PAUSE_MS.checked_shl(beyond).unwrap_or(LONGEST_PAUSE_MS).min(LONGEST_PAUSE_MS);
             self.open_until.store(now + pause, Ordering::Relaxed);
         }
+    }
+
+    /// Failures in a row, and the pause that remains, in milliseconds.
+    pub(super) fn reading(&self) -> (u32, Option<u64>) {
+        let until = self.open_until.load(Ordering::Relaxed);
+        let pause = (until != 0).then(|| until.saturating_sub(self.now_ms()));
+        (self.failures.load(Ordering::Relaxed), pause)
     }
 
     fn now_ms(&self) -> u64 {
