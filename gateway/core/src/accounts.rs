@@ -80,7 +80,7 @@ pub async fn import_auth_json(
     text: &str,
     name: Option<&str>,
 ) -> Result<Imported, AccountError> {
-    let SignIn { identity, plan, credentials } = read_auth_json(text, clock.now())?;
+    let SignIn { identity, plan, credentials, .. } = read_auth_json(text, clock.now())?;
     let fallback = identity.email.clone().unwrap_or_else(|| "account".to_owned());
     let name = match name {
         Some(name) => check_name(name)?.to_owned(),

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use gateway_domain::{Account, AccountIdentity, Credentials, Secret, Timestamp};
-use gateway_protocol::codex::auth::{last_refresh, read_auth_json, renew_auth_json};
+use gateway_protocol::codex::auth::{TokenAge, TokenTimes, read_auth_json, renew_auth_json};
 
 pub use gateway_protocol::codex::auth::MAX_AUTH_JSON_BYTES as MAX_SHARED_BYTES;
 
@@ -39,19 +39,20 @@ pub fn newer_tokens(
     now: Timestamp,
 ) -> Option<(Credentials, Learned)> {
     let theirs = read_auth_json(text.expose(), now).ok()?;
-    let tokens = theirs.credentials;
+    let tokens = &theirs.credentials;
     let same_tokens = tokens.access_token == ours.access_token && tokens.refresh_token == ours.refresh_token;
     if same_tokens || !same_seat(known, &theirs.identity) {
         return None;
     }
-    let renewed_at = last_refresh(text.expose());
-    let newer = match renewed_at {
-        Some(at) => at > ours.refreshed_at,
-        None => tokens.expires_at > ours.expires_at,
+    let age = TokenTimes::of(tokens, None).beside(&TokenTimes::of(ours, None));
+    let newer = match theirs.renewed_at {
+        // Both dates are of this machine, and finer than the second in which the tokens end. What the issuer's own
+        // times deny is not taken all the same: an older refresh token is spent.
+        Some(at) => at > ours.refreshed_at && age != TokenAge::Older,
+        None => age == TokenAge::Newer,
     };
-    let refreshed_at = renewed_at.map_or(now, |at| at.min(now));
     let learned = Learned { identity: theirs.identity, plan: theirs.plan };
-    newer.then_some((Credentials { refreshed_at, ..tokens }, learned))
+    newer.then_some((theirs.credentials, learned))
 }
 
 /// What is not known on one side contradicts nothing.

@@ -355,7 +355,7 @@ impl SignIns {
         let mut sign_in = read_tokens(tokens.access_token, tokens.refresh_token, tokens.id_token, now)?;
         let stated = expires_in.map(|secs| now.plus(Duration::from_secs(secs)));
         sign_in.credentials.expires_at = sign_in.credentials.expires_at.or(stated);
-        let SignIn { identity, plan, credentials } = sign_in;
+        let SignIn { identity, plan, credentials, .. } = sign_in;
         if let Some(account) = &wish.account {
             self.same_seat(account, &identity).await?;
         }

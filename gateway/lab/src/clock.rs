@@ -65,7 +65,7 @@ impl LabClock {
     /// The current time as RFC 3339, as Codex writes `last_refresh`.
     #[must_use]
     pub(crate) fn rfc3339(&self) -> String {
-        jiff::Timestamp::from_second(self.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+        jiff::Timestamp::from_millisecond(self.now_ms()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
     }
 }
 

@@ -102,6 +102,36 @@ fn what_is_exported_is_private_and_comes_back() -> Result<()> {
 }
 
 #[test]
+fn tokens_of_the_same_second_do_not_push_out_the_stored_ones_unless_told_to() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = i64::try_from(std::time::UNIX_EPOCH.elapsed()?.as_secs())?;
+    let lab = Lab::new(LabConfig::new(vec![LabAccount::new("ada", "plus")], LabClock::fixed(at)));
+    let files = [auth(&lab, 0)?, auth(&lab, 0)?];
+    let [first, second] = &files;
+    assert_ne!(first["tokens"]["refresh_token"], second["tokens"]["refresh_token"]);
+    let bring = |value: &Value, more: &[&str]| -> Result<ImportReport> {
+        let file = put(folder.path(), "auth.json", &value.to_string())?;
+        let ran = run(folder.path(), &[&["account", "import", &file, "--json"], more].concat(), &[], "")?;
+        serde_json::from_str(&ran.out).with_context(|| format!("{ran:?}"))
+    };
+    let stored = || -> Result<Value> {
+        let ran =
+            run(folder.path(), &["account", "export", "ada@example.test", "--format", "auth-json"], &[], "")?;
+        let file: Value = serde_json::from_str(&ran.out).with_context(|| format!("{ran:?}"))?;
+        Ok(file["tokens"]["refresh_token"].clone())
+    };
+    bring(second, &[])?;
+    let report = bring(first, &[])?;
+    assert_eq!(report.rows[0].outcome, ImportRowOutcome::Skipped);
+    let why = report.rows[0].detail.clone().unwrap_or_default();
+    assert!(why.contains("nothing tells") && why.contains("replace"), "{why}");
+    assert_eq!(stored()?, second["tokens"]["refresh_token"]);
+    assert_eq!(bring(first, &["--replace"])?.rows[0].outcome, ImportRowOutcome::Updated);
+    assert_eq!(stored()?, first["tokens"]["refresh_token"]);
+    Ok(())
+}
+
+#[test]
 fn five_thousand_tokens_are_in_within_seconds() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let lines: String = (0..5_000).map(|number| format!("rt_{number}_0123456789abcdef\n")).collect();

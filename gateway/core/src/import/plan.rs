@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use gateway_domain::{
     Account, AccountId, AccountIdentity, AccountKind, AccountState, Credentials, Timestamp,
 };
+use gateway_protocol::codex::auth::{TokenAge, TokenTimes};
 use gateway_protocol::codex::import::{Fingerprint, Found, ImportItem, Place, TokenPrints, fingerprint};
 
 use super::names::{Names, fitting};
@@ -22,7 +23,7 @@ struct Kept {
     account: Account,
     prints: TokenPrints,
     renewable: bool,
-    expires_at: Option<Timestamp>,
+    times: TokenTimes,
 }
 
 /// What is stored, by everything it can be recognised by.
@@ -107,8 +108,8 @@ fn keep(account: Account, credentials: Option<Credentials>) -> Kept {
         refresh: refresh.and_then(fingerprint),
         access: credentials.as_ref().and_then(|tokens| fingerprint(&tokens.access_token)),
     };
-    let expires_at = credentials.as_ref().and_then(|tokens| tokens.expires_at);
-    Kept { account, prints, renewable: refresh.is_some(), expires_at }
+    let times = credentials.as_ref().map(|tokens| TokenTimes::of(tokens, Some(tokens.refreshed_at)));
+    Kept { account, prints, renewable: refresh.is_some(), times: times.unwrap_or_default() }
 }
 
 fn person(identity: &AccountIdentity) -> Option<(String, String)> {
@@ -235,13 +236,21 @@ fn against(kept: &Kept, same: bool, found: &Found, older: OlderTokens) -> Import
             "`{name}` has tokens that renew themselves, these do not; import with `replace` to take them nevertheless"
         ));
     }
-    let stale = kept.expires_at.zip(credentials.expires_at).is_some_and(|(stored, new)| new < stored);
-    if stale {
-        return skipped(format!(
+    match times(found).beside(&kept.times) {
+        TokenAge::Older => skipped(format!(
             "`{name}` has newer tokens, and older refresh tokens are spent; import with `replace` to take these nevertheless"
-        ));
+        )),
+        // What is stored is known to be good; of these, only its issuer could say. A wrong guess would lose the account.
+        TokenAge::Unclear if kept.renewable => skipped(format!(
+            "nothing tells whether these tokens are newer than those of `{name}`, and older refresh tokens are spent; import with `replace` to take them, or sign in again"
+        )),
+        TokenAge::Newer | TokenAge::Unclear => ImportOutcome::Updated,
     }
-    ImportOutcome::Updated
+}
+
+/// What an item says about the age of its tokens.
+fn times(found: &Found) -> TokenTimes {
+    TokenTimes::of(&found.sign_in.credentials, found.sign_in.renewed_at)
 }
 
 fn wish(options: &ImportOptions, named: Option<&str>, found: &Found) -> String {
@@ -272,8 +281,8 @@ fn write(found: Found, name: String, now: Timestamp) -> Write {
     Write { account, credentials: sign_in.credentials, state }
 }
 
-/// For each usable item the one of its seat, or with its token, that is taken: renewable before not, then the one that
-/// ends last, then the first.
+/// For each usable item the one of its seat, or with its token, that is taken: renewable before not, then the newest,
+/// then the first.
 fn winners(items: &[ImportItem], prints: &[Option<TokenPrints>]) -> Vec<Option<usize>> {
     let mut groups: HashMap<Mark, usize> = HashMap::new();
     let mut best: Vec<usize> = Vec::new();
@@ -293,7 +302,7 @@ fn winners(items: &[ImportItem], prints: &[Option<TokenPrints>]) -> Vec<Option<u
         }
         group_of.push(Some(group));
         if let Some(best) = best.get_mut(group)
-            && lasting(items, number) > lasting(items, *best)
+            && is_better(items, number, *best)
         {
             *best = number;
         }
@@ -322,11 +331,14 @@ fn marks(
     [prints.refresh.map(Mark::Token), seat.map(Mark::Seat), access].into_iter().flatten().collect()
 }
 
-fn lasting(items: &[ImportItem], number: usize) -> (bool, Option<Timestamp>) {
-    let found = items.get(number).and_then(|item| item.found.as_ref().ok());
-    let credentials = found.map(|found| &found.sign_in.credentials);
-    (
-        credentials.is_some_and(|tokens| tokens.refresh_token.is_some()),
-        credentials.and_then(|tokens| tokens.expires_at),
-    )
+/// Whether one item's tokens are worth more than another's.
+fn is_better(items: &[ImportItem], one: usize, other: usize) -> bool {
+    let found = |number: usize| items.get(number).and_then(|item| item.found.as_ref().ok());
+    let (Some(one), Some(other)) = (found(one), found(other)) else { return false };
+    let renewable = |found: &Found| found.sign_in.credentials.refresh_token.is_some();
+    match (renewable(one), renewable(other)) {
+        (true, false) => true,
+        (false, true) => false,
+        (true, true) | (false, false) => times(one).beside(&times(other)) == TokenAge::Newer,
+    }
 }

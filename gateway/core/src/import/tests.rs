@@ -8,7 +8,7 @@ use gateway_domain::{AccountState, SignInReason};
 use serde_json::{Value, json};
 
 use super::*;
-use fake::{FakeStore, Fixed, NOW, access_token};
+use fake::{FakeStore, Fixed, NOW, access_token, access_token_with};
 
 fn items_of(text: &str) -> Vec<ImportItem> {
     read(text, Format::Auto, None, NOW).unwrap()
@@ -162,6 +162,73 @@ async fn older_tokens_do_not_replace_newer_ones_unless_told_to() {
         let options = ImportOptions { older, ..ImportOptions::default() };
         let rows = import(&store, &Fixed, items_of(&text.to_string()), &options).await.unwrap();
         assert_eq!(gist(&rows), format!("ada@example.test: {expect}\n"));
+    }
+}
+
+/// A sign-in of `ada` that ends in the same second as all others of hers, with more claims and members.
+fn same_second(refresh: &str, claims: &Value, beside: &Value) -> Value {
+    let mut entry = json!({
+        "access_token": access_token_with("ws", "ada", 5, claims),
+        "refresh_token": format!("rt_{refresh}_0123456789"),
+    });
+    let members = entry.as_object_mut().unwrap();
+    members.extend(beside.as_object().unwrap().clone());
+    entry
+}
+
+#[tokio::test]
+async fn of_tokens_that_end_in_the_same_second_the_stored_stay_unless_the_others_are_newer_for_sure() {
+    const STAYS: &str = "skipped: nothing tells whether these tokens are newer than those of `ada@example.test`";
+    const OLDER: &str = "skipped: `ada@example.test` has newer tokens";
+    let none = json!({});
+    let issued = |at: f64| json!({ "iat": at });
+    let signed_in = |at: i64| json!({ "auth_time": at });
+    let renewed = |at: &str| json!({ "last_refresh": at });
+    let one = |claims: &Value, beside: &Value| same_second("one", claims, beside);
+    let two = |claims: &Value, beside: &Value| same_second("two", claims, beside);
+    let noon = renewed("2027-01-15T07:00:00.250Z");
+    for (name, stored, new, expect) in [
+        ("neither says", one(&none, &none), two(&none, &none), STAYS),
+        ("one says", one(&issued(7.5), &none), two(&none, &none), STAYS),
+        ("the same times", one(&issued(7.0), &noon), two(&issued(7.0), &noon), STAYS),
+        ("issued later", one(&issued(7.25), &none), two(&issued(7.5), &none), "updated"),
+        ("issued earlier", one(&issued(7.5), &none), two(&issued(7.25), &none), OLDER),
+        ("signed in later", one(&signed_in(7), &none), two(&signed_in(8), &none), "updated"),
+        ("signed in earlier", one(&signed_in(8), &none), two(&signed_in(7), &none), OLDER),
+        ("renewed later", one(&none, &noon), two(&none, &renewed("2027-01-15T07:00:00.900Z")), "updated"),
+        ("renewed earlier", one(&none, &noon), two(&none, &renewed("2027-01-15T07:00:00.100Z")), OLDER),
+        ("renewed before we had the stored", one(&none, &none), two(&none, &noon), OLDER),
+        ("renewed in times to come", one(&none, &noon), two(&none, &renewed("2031-01-01T00:00:00Z")), STAYS),
+        ("the issuer denies it", one(&issued(8.0), &noon), two(&issued(7.0), &renewed("2027-01-15T07:30:00Z")), OLDER),
+    ] {
+        let store = FakeStore::default();
+        bring(&store, &stored).await;
+        let before = store.tokens();
+        let rows = bring(&store, &new).await;
+        assert_eq!(gist(&rows), format!("ada@example.test: {expect}\n"), "{name}");
+        assert_eq!(store.tokens() == before, expect != "updated", "{name}");
+        if expect == STAYS {
+            let ImportOutcome::Skipped { reason } = &rows[0].outcome else { panic!("{name}") };
+            assert!(reason.contains("`replace`") && reason.contains("sign in again"), "{name}: {reason}");
+            let options = ImportOptions { older: OlderTokens::Take, ..ImportOptions::default() };
+            let rows = import(&store, &Fixed, items_of(&new.to_string()), &options).await.unwrap();
+            assert_eq!(gist(&rows), "ada@example.test: updated\n", "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_twins_that_end_in_the_same_second_the_newer_is_taken() {
+    let of = |refresh, iat: f64| same_second(refresh, &json!({ "iat": iat }), &json!({}));
+    for (text, taken) in [
+        (json!([of("one", 7.25), of("two", 7.5)]), "rt_two_0123456789"),
+        (json!([of("two", 7.5), of("one", 7.25)]), "rt_two_0123456789"),
+        (json!([of("one", 7.5), of("two", 7.5)]), "rt_one_0123456789"),
+    ] {
+        let store = FakeStore::default();
+        bring(&store, &text).await;
+        let tokens: Vec<_> = store.tokens().into_iter().filter_map(|tokens| tokens.refresh_token).collect();
+        assert_eq!(tokens, [Secret::from(taken)]);
     }
 }
 

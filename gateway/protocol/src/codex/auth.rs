@@ -5,13 +5,15 @@
 mod claims;
 mod write;
 
+use std::cmp::Ordering;
+
 use claims::Claims;
 use gateway_domain::{AccountIdentity, Credentials, Secret, Timestamp};
 use serde_json::Value;
 
 use super::import::{Found, Unusable, read_object};
 
-pub use write::{NoAuthJson, last_refresh, renew_auth_json, write_auth_json};
+pub use write::{NoAuthJson, renew_auth_json, write_auth_json};
 
 /// The largest `auth.json` taken, in bytes.
 pub const MAX_AUTH_JSON_BYTES: usize = 256 * 1024;
@@ -52,6 +54,8 @@ pub struct SignIn {
     pub plan: Option<String>,
     /// The tokens.
     pub credentials: Credentials,
+    /// When they were obtained, if the text says.
+    pub renewed_at: Option<Timestamp>,
 }
 
 /// The tokens of one entry as they stood in the text, blank ones left out.
@@ -73,6 +77,7 @@ pub(super) struct Told {
     pub(super) email: Option<String>,
     pub(super) plan: Option<String>,
     pub(super) expires_at: Option<Timestamp>,
+    pub(super) renewed_at: Option<Timestamp>,
 }
 
 /// Reads an `auth.json`, nested (`tokens: {..}`) or flat, in snake or camel case.
@@ -145,7 +150,10 @@ pub(super) fn sign_in(tokens: TokenTexts, told: Told, now: Timestamp) -> SignIn 
         Some(_) => access.expires_at().or(told.expires_at),
         None => Some(Timestamp::from_millis(0)),
     };
+    // A date to come was written by a clock that is wrong, or by nobody's.
+    let renewed_at = told.renewed_at.filter(|at| *at <= now);
     SignIn {
+        renewed_at,
         plan: clean(claim(claims::PLAN)).or_else(|| clean(told.plan)),
         identity,
         credentials: Credentials {
@@ -153,7 +161,7 @@ pub(super) fn sign_in(tokens: TokenTexts, told: Told, now: Timestamp) -> SignIn 
             access_token: Secret::new(tokens.access.unwrap_or_default()),
             refresh_token: tokens.refresh.map(Secret::new),
             id_token: tokens.id.map(Secret::new),
-            refreshed_at: now,
+            refreshed_at: renewed_at.unwrap_or(now),
         },
     }
 }
@@ -164,6 +172,64 @@ fn clean(text: Option<String>) -> Option<String> {
     let text = text.trim();
     let good = !text.is_empty() && text.len() <= MAX_IDENTITY_BYTES && !text.chars().any(char::is_control);
     good.then(|| text.to_owned())
+}
+
+/// What tells which of two sets of tokens of one account is the newer one: an older one's refresh token is spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenTimes {
+    /// When the access token ends.
+    pub ends: Option<Timestamp>,
+    /// When it was issued; some issuers say it more finely than the end.
+    pub issued: Option<Timestamp>,
+    /// When its owner signed in.
+    pub signed_in: Option<Timestamp>,
+    /// When the set was obtained, by the clock of whoever did.
+    pub renewed: Option<Timestamp>,
+}
+
+/// How old one set of tokens is beside another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenAge {
+    /// It was issued before.
+    Older,
+    /// It was issued after.
+    Newer,
+    /// Nothing that both say tells.
+    Unclear,
+}
+
+impl TokenTimes {
+    /// The times of tokens that were obtained at this time, if that is known.
+    #[must_use]
+    pub fn of(credentials: &Credentials, renewed: Option<Timestamp>) -> Self {
+        let claims = Claims::read(credentials.access_token.expose());
+        Self {
+            ends: credentials.expires_at,
+            issued: claims.issued_at(),
+            signed_in: claims.signed_in_at(),
+            renewed,
+        }
+    }
+
+    /// How old these are beside others. The issuer's own clock is believed first; that of whoever obtained them only
+    /// decides what the issuer's leaves open, which is no finer than a second.
+    #[must_use]
+    pub fn beside(&self, others: &Self) -> TokenAge {
+        let pairs = [
+            (self.ends, others.ends),
+            (self.issued, others.issued),
+            (self.signed_in, others.signed_in),
+            (self.renewed, others.renewed),
+        ];
+        for (ours, theirs) in pairs.into_iter().filter_map(|(ours, theirs)| ours.zip(theirs)) {
+            match ours.cmp(&theirs) {
+                Ordering::Less => return TokenAge::Older,
+                Ordering::Greater => return TokenAge::Newer,
+                Ordering::Equal => {}
+            }
+        }
+        TokenAge::Unclear
+    }
 }
 
 /// When a token says that it ends.

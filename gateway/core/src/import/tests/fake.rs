@@ -9,7 +9,7 @@ use gateway_domain::{
     Timestamp,
 };
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ports::{
     AccountStore, Claim, ClaimHolder, Clock, Finished, Imported, Learned, NewAccount, StoreError,
@@ -29,11 +29,17 @@ impl Clock for Fixed {
 
 /// An access token of a seat; each generation ends a second later.
 pub(crate) fn access_token(workspace: &str, user: &str, generation: i64) -> String {
-    let claims = json!({
+    access_token_with(workspace, user, generation, &json!({}))
+}
+
+/// The same with more claims.
+pub(super) fn access_token_with(workspace: &str, user: &str, generation: i64, more: &Value) -> String {
+    let mut claims = json!({
         "exp": 1_900_000_000 + generation,
         "https://api.openai.com/auth": { "chatgpt_account_id": workspace, "chatgpt_user_id": user },
         "https://api.openai.com/profile": { "email": format!("{user}@example.test") },
     });
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 

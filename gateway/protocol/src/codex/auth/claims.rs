@@ -48,6 +48,22 @@ impl Claims {
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.0.get("exp").and_then(Value::as_i64).filter(|secs| *secs > 0).map(Timestamp::from_secs)
     }
+
+    /// When it was issued, as finely as it says.
+    pub(super) fn issued_at(&self) -> Option<Timestamp> {
+        self.moment("iat")
+    }
+
+    /// When its owner signed in; rotations keep that.
+    pub(super) fn signed_in_at(&self) -> Option<Timestamp> {
+        self.moment("auth_time")
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    fn moment(&self, name: &str) -> Option<Timestamp> {
+        let secs = self.0.get(name)?.as_f64().filter(|secs| (1.0..1e11).contains(secs))?;
+        Some(Timestamp::from_millis((secs * 1_000.0).round() as i64))
+    }
 }
 
 fn text(value: Option<&Value>) -> Option<String> {

@@ -75,16 +75,6 @@ pub fn renew_auth_json(text: &str, credentials: &Credentials) -> Option<Secret> 
     Some(Secret::new(format!("{file:#}\n")))
 }
 
-/// When the tokens of an `auth.json` were obtained, if it says so.
-#[must_use]
-pub fn last_refresh(text: &str) -> Option<Timestamp> {
-    let file: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
-    let at =
-        ["last_refresh", "lastRefreshAt", "lastRefresh"].iter().find_map(|name| file.get(name)?.as_str())?;
-    let at: jiff::Timestamp = at.parse().ok()?;
-    Some(Timestamp::from_millis(at.as_millisecond()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +82,6 @@ mod tests {
     #[test]
     fn tokens_are_renewed_in_place_and_the_rest_stays() {
         let text = r#"{"auth_mode":"chatgpt","x":{"y":[1.50]},"tokens":{"access_token":"a","refresh_token":"r","id_token":"i","account_id":"w"},"last_refresh":"2026-01-01T00:00:00Z"}"#;
-        assert_eq!(last_refresh(text), Some(Timestamp::from_secs(1_767_225_600)));
         let new = Credentials {
             access_token: Secret::from("a2"),
             refresh_token: Some(Secret::from("r2")),
@@ -105,12 +94,9 @@ mod tests {
         let tokens =
             json!({ "access_token": "a2", "refresh_token": "r2", "id_token": "i", "account_id": "w" });
         assert_eq!((&file["tokens"], &file["x"]), (&tokens, &json!({ "y": [1.5] })));
-        assert_eq!(last_refresh(renewed.expose()), Some(new.refreshed_at));
+        assert_eq!(file["last_refresh"], "2026-01-02T00:00:00Z");
         for other in ["", "[]", "{}", r#"{"tokens":7}"#, r#"{"access_token":"flat"}"#] {
             assert_eq!(renew_auth_json(other, &new), None, "{other}");
-        }
-        for none in ["{}", r#"{"last_refresh":7}"#, r#"{"last_refresh":"yesterday"}"#] {
-            assert_eq!(last_refresh(none), None);
         }
     }
 }

@@ -128,6 +128,7 @@ fn entry(at: At, account: &Value, now: Timestamp) -> Entry {
     if let Some(bad) = bad {
         return Entry { at, name: Some(name), found: Err(Unusable::NotAToken(bad)) };
     }
+    let renewed_at = tokens.refreshed_at.filter(|at| *at <= now);
     let secret = |token: Option<String>| token.filter(|token| !token.is_empty()).map(Secret::new);
     let credentials = Credentials {
         access_token: Secret::new(tokens.access_token),
@@ -141,7 +142,8 @@ fn entry(at: At, account: &Value, now: Timestamp) -> Entry {
         if credentials.access_token.expose().is_empty() && credentials.refresh_token.is_none() && !keyless {
             Err(Unusable::NoToken)
         } else {
-            alive(Found { kind, sign_in: SignIn { identity, plan, credentials }, settings, state }, now)
+            let sign_in = SignIn { identity, plan, credentials, renewed_at };
+            alive(Found { kind, sign_in, settings, state }, now)
         };
     Entry { at, name: Some(name), found }
 }

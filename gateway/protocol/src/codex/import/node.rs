@@ -25,6 +25,7 @@ const USER: &[&str] = &["chatgpt_user_id", "chatgptUserId"];
 const EMAIL: &[&str] = &["email"];
 const PLAN: &[&str] = &["plan_type", "planType", "chatgpt_plan_type", "plan"];
 const ENDS: &[&str] = &["expires_at", "expiresAt", "expired", "expires", "expiry"];
+const RENEWED: &[&str] = &["last_refresh", "lastRefresh", "last_refresh_at", "lastRefreshAt"];
 const NAME: &[&str] = &["alias", "name", "display_name", "displayName", "label"];
 const ADDRESS: &[&str] = &["base_url", "baseUrl", "baseURL"];
 
@@ -200,7 +201,8 @@ fn told(layers: &[&Object]) -> Told {
         user: first(layers, USER),
         email: first(layers, EMAIL).or_else(|| inside("user", EMAIL)),
         plan: first(layers, PLAN).or_else(|| inside("account", PLAN)),
-        expires_at: layers.iter().find_map(|layer| ENDS.iter().find_map(|name| time(layer.get(*name)?))),
+        expires_at: moment(layers, ENDS),
+        renewed_at: moment(layers, RENEWED),
     }
 }
 
@@ -215,6 +217,11 @@ fn key_text(layers: &[&Object]) -> Option<String> {
 /// The first of these members that holds text, in any layer.
 fn first(layers: &[&Object], names: &[&str]) -> Option<String> {
     layers.iter().find_map(|layer| member(layer, names))
+}
+
+/// The first of these members that is a time, in any layer.
+fn moment(layers: &[&Object], names: &[&str]) -> Option<Timestamp> {
+    layers.iter().find_map(|layer| names.iter().find_map(|name| time(layer.get(*name)?)))
 }
 
 fn member(object: &Object, names: &[&str]) -> Option<String> {

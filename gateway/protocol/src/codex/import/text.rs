@@ -85,6 +85,7 @@ pub(super) fn key(key: String, now: Timestamp) -> SignIn {
             expires_at: None,
             refreshed_at: now,
         },
+        renewed_at: None,
     }
 }
 
