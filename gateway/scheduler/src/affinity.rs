@@ -3,6 +3,10 @@
 //! Ownership is learned when an account served. A conversation survives one bad moment: served elsewhere once, while its
 //! owner was only busy or had just failed, it goes back; the second time in a row it has moved.
 //!
+//! Two kinds of hard tie can be left behind, because the rest of the request is whole without them: a turn state and
+//! sealed reasoning. They lead to their maker as long as it can serve; elsewhere the request goes without them
+//! (decision record 0012).
+//!
 //! Bounded without a clock: two generations of a map for each strength of tie, so that a flood of response ids cannot
 //! push out conversations. The younger generation takes writes; when it is full it becomes the elder and the old elder
 //! is forgotten. What is used moves back to the younger. What was learned is noted for a store ([`kept`]), so that a
@@ -16,6 +20,7 @@ mod price;
 mod tie;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use gateway_domain::{Timestamp, TokenUsage};
 
@@ -30,14 +35,36 @@ use crate::elapsed::within;
 pub const MAX_SOFT_TIES: usize = 16_384;
 /// Hard ties remembered in each of the two generations; every response is one.
 pub const MAX_HARD_TIES: usize = 65_536;
+/// What can be left behind is remembered apart, in each of two generations: there is far more of it, and it must not push
+/// out what cannot.
+pub const MAX_LEFT_TIES: usize = 65_536;
 /// Ties of one request that are looked at. A history can hold many reasoning items; the newest come last.
 pub const MAX_TIES: usize = 64;
+
+/// How often it is noted that something its maker made is still in use; far less than it is kept.
+const USED_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// An account, and which of the accounts that had this handle one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) account: AccountRef,
     pub(crate) epoch: u32,
+}
+
+impl Owner {
+    /// No account of the pool.
+    const NOBODY: Self = Self { account: AccountRef(u32::MAX), epoch: u32::MAX };
+}
+
+/// Who made something, seen from one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// It did.
+    Own,
+    /// Somebody else did.
+    Foreign,
+    /// That is not known, or not any more.
+    Unknown,
 }
 
 /// What ties say about a request.
@@ -47,8 +74,9 @@ pub(crate) enum Claim {
     Free,
     /// The owner has its prompt cache; elsewhere this share of the prompt is paid again.
     Prefers { owner: Owner, price: f64 },
-    /// Only the owner can serve.
-    Must { owner: Owner, tie: HardTie },
+    /// Only the owner can serve, or it is the one to do so as long as it can. `home` has the prompt cache, when that is
+    /// known and matters.
+    Must { owner: Owner, tie: HardTie, home: Option<Owner> },
     /// Two accounts would have to serve it together.
     Torn { tie: HardTie },
 }
@@ -85,25 +113,34 @@ impl Home {
 pub(crate) struct Affinity {
     soft: Memory,
     hard: Memory,
+    /// Hard ties that can be left behind.
+    left: Memory,
     /// Ties to be stored.
     unsaved: HashSet<TieKey>,
 }
 
 impl Default for Affinity {
     fn default() -> Self {
-        Self { soft: Memory::new(MAX_SOFT_TIES), hard: Memory::new(MAX_HARD_TIES), unsaved: HashSet::new() }
+        Self {
+            soft: Memory::new(MAX_SOFT_TIES),
+            hard: Memory::new(MAX_HARD_TIES),
+            left: Memory::new(MAX_LEFT_TIES),
+            unsaved: HashSet::new(),
+        }
     }
 }
 
 impl Affinity {
     /// What the ties of a request of this size say. `alive` tells whether an owner is still in the pool and signed in:
-    /// a soft tie to a dead account is none.
+    /// a soft tie to a dead account is none. `able` tells whether it could serve right now: what can be left behind
+    /// leads only to such an owner.
     pub(crate) fn claim(
         &self,
         keys: &[TieKey],
         body_bytes: u32,
         now: Timestamp,
         alive: impl Fn(Owner) -> bool,
+        able: impl Fn(Owner) -> bool,
     ) -> Claim {
         if let Some(claim) = self.hard_claim(keys, now) {
             return claim;
@@ -111,6 +148,10 @@ impl Affinity {
         let soft = keys.iter().filter(|key| matches!(key.tie(), Tie::Soft(_)));
         let known = soft.filter_map(|key| Some((key.tie(), self.home(*key, now)?)));
         let strongest = known.filter(|(_, home)| alive(home.owner)).min_by_key(|(tie, _)| *tie);
+        let home = strongest.map(|(_, home)| home.owner);
+        if let Some((owner, tie)) = self.maker(keys, home, now, able) {
+            return Claim::Must { owner, tie, home };
+        }
         match strongest {
             Some((_, home)) => {
                 Claim::Prefers { owner: home.owner, price: home.cached.price(body_bytes, now) }
@@ -119,12 +160,45 @@ impl Affinity {
         }
     }
 
+    /// Who made what can be left behind, of those who are able: whoever runs the turn; then the home of the
+    /// conversation, if it made some of it; then who made the newest.
+    fn maker(
+        &self,
+        keys: &[TieKey],
+        home: Option<Owner>,
+        now: Timestamp,
+        able: impl Fn(Owner) -> bool,
+    ) -> Option<(Owner, HardTie)> {
+        let mut newest = None;
+        let mut at_home = false;
+        for key in keys.iter().rev() {
+            let Tie::Hard(tie) = key.tie() else { continue };
+            if !tie.can_be_left() {
+                continue;
+            }
+            let Some(owner) = self.home(*key, now).map(|home| home.owner) else { continue };
+            let settled = newest.is_some_and(|newest| newest == owner) || (at_home && home == Some(owner));
+            if tie == HardTie::Reasoning && settled {
+                continue;
+            }
+            if !able(owner) {
+                continue;
+            }
+            if tie == HardTie::TurnState {
+                return Some((owner, tie));
+            }
+            newest.get_or_insert(owner);
+            at_home |= home == Some(owner);
+        }
+        Some((home.filter(|_| at_home).or(newest)?, HardTie::Reasoning))
+    }
+
     fn hard_claim(&self, keys: &[TieKey], now: Timestamp) -> Option<Claim> {
         let mut strongest: Option<(HardTie, Owner)> = None;
         let mut torn = None;
         for key in keys {
             let Tie::Hard(tie) = key.tie() else { continue };
-            let Some(home) = self.home(*key, now) else { continue };
+            let Some(home) = self.home(*key, now).filter(|_| !tie.can_be_left()) else { continue };
             match strongest {
                 Some((_, owner)) if owner != home.owner => torn = Some(tie),
                 Some((kept, _)) if kept <= tie => {}
@@ -134,7 +208,7 @@ impl Affinity {
         let (tie, owner) = strongest?;
         Some(match torn {
             Some(other) => Claim::Torn { tie: tie.min(other) },
-            None => Claim::Must { owner, tie },
+            None => Claim::Must { owner, tie, home: None },
         })
     }
 
@@ -159,6 +233,12 @@ impl Affinity {
         let (body_bytes, usage) = served;
         for key in keys {
             let kept = self.home(*key, now).copied();
+            if let Tie::Hard(tie) = key.tie()
+                && tie.stays_with_its_maker()
+            {
+                self.used(*key, kept.filter(|home| home.owner == by), now);
+                continue;
+            }
             let fresh = Home::new(by, now);
             let mut home = match kept {
                 Some(home) if home.owner == by => Home { guest: None, ..home },
@@ -186,18 +266,51 @@ impl Affinity {
         }
     }
 
+    /// These are nobody's: no account can read them.
+    pub(crate) fn disown(&mut self, keys: &[TieKey], now: Timestamp) {
+        for key in keys {
+            self.put(*key, Home::new(Owner::NOBODY, now));
+        }
+    }
+
+    /// Who made it, seen from an account.
+    pub(crate) fn whose(&self, key: TieKey, by: Owner, now: Timestamp) -> Whose {
+        match self.home(key, now) {
+            Some(home) if home.owner == by => Whose::Own,
+            Some(_) => Whose::Foreign,
+            None => Whose::Unknown,
+        }
+    }
+
+    /// What its maker made is in use. A history holds many of these: that it goes on is noted once in a while.
+    fn used(&mut self, key: TieKey, kept: Option<Home>, now: Timestamp) {
+        if let Some(home) = kept.filter(|home| !within(Some(home.used_at), USED_EVERY, now)) {
+            self.note(key, Home { used_at: now, ..home }, now);
+        }
+    }
+
     fn home(&self, key: TieKey, now: Timestamp) -> Option<&Home> {
-        let home = match key.tie() {
-            Tie::Hard(_) => self.hard.get(key),
-            Tie::Soft(_) => self.soft.get(key),
-        }?;
+        let home = self.memory(key).get(key)?;
         within(Some(home.used_at), key.tie().kept_for(), now).then_some(home)
     }
 
     fn put(&mut self, key: TieKey, home: Home) {
+        self.memory_mut(key).put(key, home);
+    }
+
+    fn memory(&self, key: TieKey) -> &Memory {
         match key.tie() {
-            Tie::Hard(_) => self.hard.put(key, home),
-            Tie::Soft(_) => self.soft.put(key, home),
+            Tie::Hard(tie) if tie.can_be_left() => &self.left,
+            Tie::Hard(_) => &self.hard,
+            Tie::Soft(_) => &self.soft,
+        }
+    }
+
+    fn memory_mut(&mut self, key: TieKey) -> &mut Memory {
+        match key.tie() {
+            Tie::Hard(tie) if tie.can_be_left() => &mut self.left,
+            Tie::Hard(_) => &mut self.hard,
+            Tie::Soft(_) => &mut self.soft,
         }
     }
 }

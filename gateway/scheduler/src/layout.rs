@@ -122,6 +122,11 @@ impl Layout {
         &self.live
     }
 
+    /// Whom the operator wants first; an account that is pinned, if one is.
+    pub(crate) fn first(&self) -> Option<AccountRef> {
+        self.wishes.first()?.first().copied()
+    }
+
     /// Which classes can serve a request. `named` are the handles of the accounts that it needs by name.
     pub(crate) fn serving(
         &self,

@@ -20,7 +20,9 @@ mod slot;
 mod validate;
 mod windows;
 
-pub use affinity::{HardTie, KeptCache, KeptTie, MAX_HARD_TIES, MAX_SOFT_TIES, SoftTie, Tie, TieKey};
+pub use affinity::{
+    HardTie, KeptCache, KeptTie, MAX_HARD_TIES, MAX_LEFT_TIES, MAX_SOFT_TIES, SoftTie, Tie, TieKey, Whose,
+};
 pub use builtin::BuiltIn;
 pub use contract::{
     AccountProfile, AccountRef, Action, Candidate, Health, PolicyError, PolicyLanguage, PolicyVersion,

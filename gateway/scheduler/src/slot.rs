@@ -191,6 +191,12 @@ impl Slot {
         self.quota.credits.filter(|_| self.sightings.can_pay(self.quota.credits, now))
     }
 
+    /// Whether a window is used up at `now` and no credits pay for more.
+    pub(crate) fn is_exhausted(&self, now: Timestamp) -> bool {
+        let full = |kind| self.window(kind, now).used >= 1.0;
+        (full(WindowKind::Short) || full(WindowKind::Long)) && self.paying_credits(now).is_none()
+    }
+
     /// What its plan allows, relative to the usual one; NaN when nobody knows.
     #[must_use]
     pub const fn capacity(&self) -> f64 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_domain::Timestamp;
-use gateway_scheduler::{KeptCache, KeptTie, MAX_HARD_TIES, MAX_SOFT_TIES, Tie, TieKey};
+use gateway_scheduler::{KeptCache, KeptTie, MAX_HARD_TIES, MAX_LEFT_TIES, MAX_SOFT_TIES, Tie, TieKey};
 
 use super::{ROUND, Rounds};
 use crate::Gateway;
@@ -27,9 +27,9 @@ const PRUNE_BATCH: u32 = 2_000;
 const MOST_WAITING: usize = 32_768;
 
 /// The most ties stored, and loaded at the start: as many as memory holds.
-#[expect(clippy::cast_possible_truncation, reason = "two small constants, checked below")]
-const MOST_STORED: u32 = 2 * (MAX_HARD_TIES + MAX_SOFT_TIES) as u32;
-const _: () = assert!(MAX_HARD_TIES + MAX_SOFT_TIES < 1 << 30);
+#[expect(clippy::cast_possible_truncation, reason = "small constants, checked below")]
+const MOST_STORED: u32 = 2 * (MAX_HARD_TIES + MAX_LEFT_TIES + MAX_SOFT_TIES) as u32;
+const _: () = assert!(MAX_HARD_TIES + MAX_LEFT_TIES + MAX_SOFT_TIES < 1 << 30);
 
 /// Runs rounds until the gateway stops; what was tied until the last request ended is stored as well.
 pub(super) async fn run(gateway: Arc<Gateway>) {

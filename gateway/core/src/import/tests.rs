@@ -178,7 +178,8 @@ fn same_second(refresh: &str, claims: &Value, beside: &Value) -> Value {
 
 #[tokio::test]
 async fn of_tokens_that_end_in_the_same_second_the_stored_stay_unless_the_others_are_newer_for_sure() {
-    const STAYS: &str = "skipped: nothing tells whether these tokens are newer than those of `ada@example.test`";
+    const STAYS: &str =
+        "skipped: nothing tells whether these tokens are newer than those of `ada@example.test`";
     const OLDER: &str = "skipped: `ada@example.test` has newer tokens";
     let none = json!({});
     let issued = |at: f64| json!({ "iat": at });
@@ -199,7 +200,12 @@ async fn of_tokens_that_end_in_the_same_second_the_stored_stay_unless_the_others
         ("renewed earlier", one(&none, &noon), two(&none, &renewed("2027-01-15T07:00:00.100Z")), OLDER),
         ("renewed before we had the stored", one(&none, &none), two(&none, &noon), OLDER),
         ("renewed in times to come", one(&none, &noon), two(&none, &renewed("2031-01-01T00:00:00Z")), STAYS),
-        ("the issuer denies it", one(&issued(8.0), &noon), two(&issued(7.0), &renewed("2027-01-15T07:30:00Z")), OLDER),
+        (
+            "the issuer denies it",
+            one(&issued(8.0), &noon),
+            two(&issued(7.0), &renewed("2027-01-15T07:30:00Z")),
+            OLDER,
+        ),
     ] {
         let store = FakeStore::default();
         bring(&store, &stored).await;

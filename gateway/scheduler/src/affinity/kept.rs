@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway_domain::{AccountId, Timestamp};
 
 use super::price::{Cached, KeptCache};
-use super::{Affinity, Home, Owner, Tie, TieKey};
+use super::{Affinity, Home, Owner, TieKey};
 use crate::elapsed::within;
 
 /// Ties noted between two savings.
@@ -52,10 +52,7 @@ impl Affinity {
     pub(crate) fn take_unsaved(&mut self, name: impl Fn(Owner) -> Option<AccountId>) -> Vec<KeptTie> {
         let unsaved = std::mem::take(&mut self.unsaved);
         let kept = |key: TieKey| {
-            let home = match key.tie() {
-                Tie::Hard(_) => self.hard.get(key),
-                Tie::Soft(_) => self.soft.get(key),
-            }?;
+            let home = self.memory(key).get(key)?;
             let account = name(home.owner)?;
             Some(KeptTie { key, account, used_at: home.used_at, cache: home.cached.kept() })
         };

@@ -23,7 +23,7 @@ fn served(affinity: &mut Affinity, keys: &[TieKey], by: Owner, visit: Visit, sec
 }
 
 fn claim(affinity: &Affinity, keys: &[TieKey], secs: i64) -> Claim {
-    affinity.claim(keys, 1_000, now(secs), |_| true)
+    affinity.claim(keys, 1_000, now(secs), |_| true, |_| true)
 }
 
 #[test]
@@ -73,16 +73,17 @@ fn ties_end_after_their_time_and_at_dead_accounts() {
         (Tie::Hard(HardTie::Response), 30 * 24 * 60 * 60),
         (Tie::Hard(HardTie::Conversation), 30 * 24 * 60 * 60),
         (Tie::Hard(HardTie::File), 30 * 24 * 60 * 60),
+        (Tie::Hard(HardTie::Compaction), 30 * 24 * 60 * 60),
     ] {
         let mut affinity = Affinity::default();
         let keys = [key(tie, "x")];
-        served(&mut affinity, &keys, A, Visit::Moving, 0);
+        affinity.learn(&keys, A, now(0));
         assert_ne!(claim(&affinity, &keys, secs - 1), Claim::Free, "{tie:?}");
         assert_eq!(claim(&affinity, &keys, secs), Claim::Free, "{tie:?}");
     }
     let mut affinity = Affinity::default();
     served(&mut affinity, &[session("s")], A, Visit::Moving, 0);
-    assert_eq!(affinity.claim(&[session("s")], 1, now(1), |_| false), Claim::Free);
+    assert_eq!(affinity.claim(&[session("s")], 1, now(1), |_| false, |_| false), Claim::Free);
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn the_strongest_tie_decides() {
 
     let response = key(Tie::Hard(HardTie::Response), "resp_1");
     affinity.learn(&[response], B, now(0));
-    let must = Claim::Must { owner: B, tie: HardTie::Response };
+    let must = Claim::Must { owner: B, tie: HardTie::Response, home: None };
     assert_eq!(claim(&affinity, &[cache, thread, response], 1), must);
 
     let file = key(Tie::Hard(HardTie::File), "file_1");
@@ -136,7 +137,88 @@ fn a_used_conversation_outlives_a_flood_and_memory_stays_bounded() {
         }
     }
     assert_eq!(claim(&affinity, &[mine], 1), Claim::Prefers { owner: A, price: 1.0 });
-    for (memory, limit) in [(&affinity.soft, MAX_SOFT_TIES), (&affinity.hard, MAX_HARD_TIES)] {
+    let response = key(Tie::Hard(HardTie::Response), "resp_1");
+    affinity.learn(&[response], A, now(1));
+    for flood in 0..3 * MAX_LEFT_TIES {
+        affinity.learn(&[key(Tie::Hard(HardTie::Reasoning), &flood.to_string())], B, now(1));
+    }
+    assert_ne!(claim(&affinity, &[response], 1), Claim::Free, "reasoning does not push responses out");
+    for (memory, limit) in
+        [(&affinity.soft, MAX_SOFT_TIES), (&affinity.hard, MAX_HARD_TIES), (&affinity.left, MAX_LEFT_TIES)]
+    {
         assert!(memory.younger.len() <= limit && memory.elder.len() <= limit);
     }
+}
+
+#[test]
+fn what_can_be_left_behind_leads_to_a_maker_who_is_able() {
+    let reasoning = |value| key(Tie::Hard(HardTie::Reasoning), value);
+    let turn = key(Tie::Hard(HardTie::TurnState), "t");
+    let must = |owner, tie, home| Claim::Must { owner, tie, home };
+    let prefers = |owner| Claim::Prefers { owner, price: 1.0 };
+    let mut affinity = Affinity::default();
+    let home = session("s");
+    served(&mut affinity, &[home], A, Visit::Moving, 0);
+    affinity.learn(&[reasoning("a1"), reasoning("a2")], A, now(0));
+    affinity.learn(&[reasoning("b1"), turn], B, now(0));
+    affinity.disown(&[reasoning("x")], now(0));
+    let (both, a, b, nobody): (fn(Owner) -> bool, fn(Owner) -> bool, fn(Owner) -> bool, fn(Owner) -> bool) =
+        (|one| one == A || one == B, |one| one == A, |one| one == B, |_| false);
+    let thought = HardTie::Reasoning;
+    for (name, keys, able, expect) in [
+        (
+            "home made some of it",
+            vec![reasoning("a1"), reasoning("b1"), home],
+            both,
+            must(A, thought, Some(A)),
+        ),
+        ("the newest without a home", vec![reasoning("a1"), reasoning("b1")], both, must(B, thought, None)),
+        ("home made none of it", vec![reasoning("b1"), home], both, must(B, thought, Some(A))),
+        ("home cannot", vec![reasoning("a1"), reasoning("b1"), home], b, must(B, thought, Some(A))),
+        ("the newest maker cannot", vec![reasoning("a1"), reasoning("b1")], a, must(A, thought, None)),
+        ("no maker can", vec![reasoning("a1"), reasoning("b1"), home], nobody, prefers(A)),
+        ("nobody made it", vec![reasoning("x"), home], both, prefers(A)),
+        ("unknown", vec![reasoning("?"), home], both, prefers(A)),
+        (
+            "the turn runs elsewhere",
+            vec![reasoning("a2"), turn, home],
+            both,
+            must(B, HardTie::TurnState, Some(A)),
+        ),
+        ("and cannot go on", vec![reasoning("a2"), turn, home], a, must(A, thought, Some(A))),
+    ] {
+        assert_eq!(affinity.claim(&keys, 1_000, now(1), |_| true, able), expect, "{name}");
+    }
+    let file = key(Tie::Hard(HardTie::File), "f");
+    affinity.learn(&[file], B, now(0));
+    let keys = [reasoning("a1"), file, home];
+    assert_eq!(claim(&affinity, &keys, 1), must(B, HardTie::File, None), "what cannot be left weighs more");
+}
+
+#[test]
+fn who_serves_does_not_get_what_somebody_else_sealed() {
+    let mut affinity = Affinity::default();
+    let made =
+        [HardTie::Compaction, HardTie::TurnState, HardTie::Reasoning].map(|tie| key(Tie::Hard(tie), "x"));
+    served(&mut affinity, &made, B, Visit::Moving, 0);
+    for one in made {
+        assert_eq!(affinity.whose(one, B, now(0)), Whose::Unknown, "{one:?}");
+    }
+    affinity.learn(&made, A, now(0));
+    served(&mut affinity, &made, B, Visit::Moving, 1);
+    for one in made {
+        assert_eq!(
+            (affinity.whose(one, A, now(1)), affinity.whose(one, B, now(1))),
+            (Whose::Own, Whose::Foreign)
+        );
+    }
+    // In use, it is kept on: noted once in a while.
+    affinity.take_unsaved(|_| None);
+    served(&mut affinity, &made, A, Visit::Moving, 59 * 60);
+    assert!(affinity.unsaved.is_empty());
+    served(&mut affinity, &made, A, Visit::Moving, 23 * 60 * 60);
+    assert_eq!(affinity.unsaved.len(), made.len());
+    assert_eq!(affinity.whose(made[2], A, now(46 * 60 * 60)), Whose::Own);
+    affinity.disown(&made, now(46 * 60 * 60));
+    assert_eq!(affinity.whose(made[2], A, now(46 * 60 * 60)), Whose::Foreign);
 }

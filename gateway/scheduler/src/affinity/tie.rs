@@ -18,12 +18,29 @@ pub enum HardTie {
     Response,
     /// A stored conversation.
     Conversation,
+    /// A history that was compacted into something which only the account that wrote it can read.
+    Compaction,
     /// The turn state that the upstream handed out.
     TurnState,
     /// Reasoning that only the account which wrote it can read.
     Reasoning,
     /// An uploaded file.
     File,
+}
+
+impl HardTie {
+    /// Whether the rest of a request is whole without it: it is left behind when its owner cannot serve, and the request
+    /// goes on elsewhere.
+    #[must_use]
+    pub const fn can_be_left(self) -> bool {
+        matches!(self, Self::TurnState | Self::Reasoning)
+    }
+
+    /// Whether only its maker ever has it. Who goes on with a response has the response; who serves a request that
+    /// holds somebody's sealed reasoning still cannot read it.
+    pub(super) const fn stays_with_its_maker(self) -> bool {
+        matches!(self, Self::Compaction | Self::TurnState | Self::Reasoning)
+    }
 }
 
 /// A prompt cache that lives at one account: others can serve, at a price. The first kind weighs most.
@@ -54,7 +71,9 @@ impl Tie {
     #[must_use]
     pub const fn kept_for(self) -> Duration {
         match self {
-            Self::Hard(HardTie::Response | HardTie::Conversation | HardTie::File) => DAY.saturating_mul(30),
+            Self::Hard(HardTie::Response | HardTie::Conversation | HardTie::Compaction | HardTie::File) => {
+                DAY.saturating_mul(30)
+            }
             Self::Hard(HardTie::TurnState | HardTie::Reasoning) => DAY,
             Self::Soft(SoftTie::Session) => HOUR,
             Self::Soft(SoftTie::Thread | SoftTie::PromptCache) => MINUTE.saturating_mul(30),
@@ -70,6 +89,7 @@ impl Tie {
             Self::Hard(HardTie::TurnState) => 3,
             Self::Hard(HardTie::Reasoning) => 4,
             Self::Hard(HardTie::File) => 5,
+            Self::Hard(HardTie::Compaction) => 6,
             Self::Soft(SoftTie::Thread) => 17,
             Self::Soft(SoftTie::Session) => 18,
             Self::Soft(SoftTie::PromptCache) => 19,
@@ -79,12 +99,13 @@ impl Tie {
     /// What a stored number stands for; `None` when a newer version stored it.
     #[must_use]
     pub fn of_code(code: u8) -> Option<Self> {
-        const ALL: [Tie; 8] = [
+        const ALL: [Tie; 9] = [
             Tie::Hard(HardTie::Response),
             Tie::Hard(HardTie::Conversation),
             Tie::Hard(HardTie::TurnState),
             Tie::Hard(HardTie::Reasoning),
             Tie::Hard(HardTie::File),
+            Tie::Hard(HardTie::Compaction),
             Tie::Soft(SoftTie::Thread),
             Tie::Soft(SoftTie::Session),
             Tie::Soft(SoftTie::PromptCache),
@@ -98,6 +119,7 @@ impl Tie {
         match self {
             Self::Hard(HardTie::Response) => "previous response",
             Self::Hard(HardTie::Conversation) => "conversation",
+            Self::Hard(HardTie::Compaction) => "compacted history",
             Self::Hard(HardTie::TurnState) => "turn state",
             Self::Hard(HardTie::Reasoning) => "encrypted reasoning",
             Self::Hard(HardTie::File) => "file",
@@ -193,7 +215,7 @@ mod tests {
             assert!(Tie::of_code(code).is_none_or(|tie| tie.code() == code));
         }
         assert_eq!(Tie::of_code(response.code()), Some(response));
-        assert_eq!((0..=u8::MAX).filter_map(Tie::of_code).count(), 8);
+        assert_eq!((0..=u8::MAX).filter_map(Tie::of_code).count(), 9);
         assert_eq!(TieKey::new(response, "ada", " "), None);
     }
 }

@@ -131,9 +131,10 @@ impl Pool {
         self.seq += 1;
         self.layout.refresh(&self.slots, self.generation);
         let serving = self.layout.serving(&info.model, &needs, self.named(&needs));
-        let claim = self.affinity.claim(&keys, info.body_bytes, now, |owner| {
-            self.owner(owner).is_some_and(|slot| slot.availability == Availability::Active)
-        });
+        let alive =
+            |owner: Owner| self.owner(owner).is_some_and(|slot| slot.availability == Availability::Active);
+        let able = |owner: Owner| self.is_able(owner, &info, &serving, &tried, now);
+        let claim = self.affinity.claim(&keys, info.body_bytes, now, alive, able);
         let verdict = self.verdict(claim, &info, &serving, now);
         let limiting = self.features.naming(&info.model);
         let (home, price) = match verdict {
@@ -144,7 +145,7 @@ impl Pool {
         let crowd = Crowd { slots: &self.slots, serving: &serving, view: &view, tried: &tried };
         let candidates = crowd.answer(verdict, &self.layout, self.seq, &mut self.sketches);
         let (must, home) = match claim {
-            Claim::Must { owner, .. } => (Some(owner), None),
+            Claim::Must { owner, home, .. } => (Some(owner), home),
             Claim::Prefers { owner, .. } => (None, Some(owner)),
             Claim::Free | Claim::Torn { .. } => (None, None),
         };
@@ -191,12 +192,36 @@ impl Pool {
             Claim::Free => return Verdict::Free,
             Claim::Prefers { owner, price } => return Verdict::Prefers { owner: owner.account, price },
             Claim::Torn { tie } => return Verdict::Lost { tie, why: Loss::Torn },
-            Claim::Must { owner, tie } => (owner, tie),
+            Claim::Must { owner, tie, .. } => (owner, tie),
         };
         match self.loss(owner, info, serving, now) {
             Some(why) => Verdict::Lost { tie, why },
             None => Verdict::Must { owner: owner.account, tie },
         }
+    }
+
+    /// Whether an account could serve right now what it may leave to others. Whoever the operator pinned comes first.
+    fn is_able(
+        &self,
+        owner: Owner,
+        info: &RequestInfo,
+        serving: &Serving<'_>,
+        tried: &[AccountRef],
+        now: Timestamp,
+    ) -> bool {
+        let can = |slot: &Slot| {
+            let account = slot.profile.account;
+            slot.is_active()
+                && serving.by(account)
+                && !tried.contains(&account)
+                && slot.cooldown_at(Some(&info.model), now).is_none()
+                && slot.in_flight < slot.room(now)
+                && !slot.is_exhausted(now)
+        };
+        self.owner(owner).is_some_and(can)
+            && self.layout.first().and_then(|first| self.slot(first)).is_none_or(|first| {
+                !first.settings.pinned || first.profile.account == owner.account || !can(first)
+            })
     }
 
     fn loss(&self, owner: Owner, info: &RequestInfo, serving: &Serving<'_>, now: Timestamp) -> Option<Loss> {

@@ -5,7 +5,7 @@ use gateway_domain::{Failure, ModelName, SessionKey, Timestamp, TokenUsage};
 use super::Pool;
 use super::ask::{Standing, session_key};
 use crate::AccountRef;
-use crate::affinity::{Claim, KeptTie, Owner, TieKey, Visit};
+use crate::affinity::{Claim, KeptTie, Owner, TieKey, Visit, Whose};
 use crate::health::Scope;
 use crate::slot::Slot;
 
@@ -81,7 +81,8 @@ impl Pool {
         now: Timestamp,
     ) -> Option<Lease> {
         let keys: Vec<TieKey> = session.and_then(|session| session_key("", session)).into_iter().collect();
-        let home = match self.affinity.claim(&keys, 0, now, |owner| self.owner(owner).is_some()) {
+        let known = |owner: Owner| self.owner(owner).is_some();
+        let home = match self.affinity.claim(&keys, 0, now, known, known) {
             Claim::Prefers { owner, .. } => Some(owner),
             Claim::Free | Claim::Must { .. } | Claim::Torn { .. } => None,
         };
@@ -123,6 +124,17 @@ impl Pool {
         if let Some(owner) = self.as_owner(account) {
             self.affinity.learn(keys, owner, now);
         }
+    }
+
+    /// Nobody in the pool can read these: they were made elsewhere.
+    pub fn disown(&mut self, keys: &[TieKey], now: Timestamp) {
+        self.affinity.disown(keys, now);
+    }
+
+    /// Whether an account made what this tie stands for.
+    #[must_use]
+    pub fn whose(&self, key: TieKey, account: AccountRef, now: Timestamp) -> Whose {
+        self.as_owner(account).map_or(Whose::Unknown, |owner| self.affinity.whose(key, owner, now))
     }
 
     /// Ties that changed since the last call, to be stored.

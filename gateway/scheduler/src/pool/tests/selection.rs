@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::slot::View;
-use crate::{Action, BuiltIn, HardTie, Preference, RankingPolicy, Tie, TieKey, Way, validate};
+use crate::{Action, BuiltIn, HardTie, Preference, RankingPolicy, Tie, TieKey, Way, Whose, validate};
 use gateway_domain::{TokenUsage, Window};
 
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ enum Step {
     Ask {
         session: u8,
         response: Option<u32>,
+        /// What only its maker can read, counted back in the same way: sealed reasoning, or a compacted history.
+        sealed: Option<(u32, bool)>,
         tried: Option<u8>,
     },
     Serve,
@@ -40,8 +42,12 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let account = 0_u8..6;
     prop_oneof![
-        8 => (0_u8..4, prop::option::of(0_u32..6), prop::option::of(0_u8..6))
-            .prop_map(|(session, response, tried)| Step::Ask { session, response, tried }),
+        8 => (
+            0_u8..4,
+            prop::option::of(0_u32..6),
+            prop::option::of((0_u32..6, any::<bool>())),
+            prop::option::of(0_u8..6),
+        ).prop_map(|(session, response, sealed, tried)| Step::Ask { session, response, sealed, tried }),
         4 => Just(Step::Serve),
         3 => prop::sample::select(vec![
             FailureKind::RateLimited, FailureKind::QuotaExhausted, FailureKind::UpstreamFault,
@@ -68,6 +74,12 @@ fn response(value: u32) -> TieKey {
     TieKey::new(Tie::Hard(HardTie::Response), "local", &format!("resp_{value}")).unwrap()
 }
 
+/// Every answer holds reasoning, and a compacted history.
+fn sealed(value: u32, is_compacted: bool) -> TieKey {
+    let tie = if is_compacted { HardTie::Compaction } else { HardTie::Reasoning };
+    TieKey::new(Tie::Hard(tie), "local", &format!("gAAAA{value}")).unwrap()
+}
+
 struct World {
     pool: Pool,
     /// What runs, and which response it goes on with.
@@ -77,6 +89,8 @@ struct World {
     /// response.
     made: HashMap<u32, (AccountRef, i64)>,
     responses: u32,
+    /// Who sealed what; none when it was removed since.
+    sealers: Vec<Option<AccountRef>>,
 }
 
 impl World {
@@ -99,12 +113,43 @@ impl World {
         self.pool.find(&id(account)).unwrap_or(AccountRef(999))
     }
 
+    /// Who sealed it, as far as the pool must still know: nobody can wish for an account that could not serve now.
+    fn sealer(&self, seal: TieKey, value: u32, tried: &[AccountRef]) -> Option<AccountRef> {
+        let now = self.now();
+        let account = (*self.sealers.get(usize::try_from(value).ok()?)?)?;
+        let slot = self.pool.slot(account)?;
+        let can = slot.is_active()
+            && slot.cooldown_at(Some(&model()), now).is_none()
+            && slot.in_flight < slot.room(now)
+            && !slot.is_exhausted(now)
+            && !tried.contains(&account);
+        (can && self.pool.whose(seal, account, now) == Whose::Own).then_some(account)
+    }
+
+    /// Nobody but its maker ever passes for the maker of something sealed.
+    fn nobody_reads_what_is_foreign(&self, value: u32, by: AccountRef) -> Result<(), TestCaseError> {
+        let maker = usize::try_from(value).ok().and_then(|value| self.sealers.get(value).copied().flatten());
+        for is_compacted in [false, true] {
+            let whose = self.pool.whose(sealed(value, is_compacted), by, self.now());
+            prop_assert!(whose != Whose::Own || maker == Some(by), "{by:?} is not {maker:?}");
+        }
+        Ok(())
+    }
+
     /// Asks, ranks, checks and takes, and holds what was taken to the rules.
-    fn ask(&mut self, session: u8, tie: Option<u32>, tried: Option<u8>) -> Result<(), TestCaseError> {
+    fn ask(
+        &mut self,
+        session: u8,
+        tie: Option<u32>,
+        seal: Option<(u32, bool)>,
+        tried: Option<u8>,
+    ) -> Result<(), TestCaseError> {
         let now = self.now();
         let tried: Vec<AccountRef> = tried.map(|account| self.find(account)).into_iter().collect();
+        let wished = seal.map(|(value, is_compacted)| sealed(value, is_compacted));
+        let sealer = wished.zip(seal).and_then(|(key, (value, _))| self.sealer(key, value, &tried));
         let ask = Ask {
-            ties: tie.map(response).into_iter().collect(),
+            ties: wished.into_iter().chain(tie.map(response)).collect(),
             tried: tried.clone(),
             ..Ask::new(info(Some(&format!("s{session}"))), 0)
         };
@@ -132,6 +177,13 @@ impl World {
         }
         if let Some(maker) = tie.and_then(|response| self.maker(response)) {
             prop_assert_eq!(maker, account, "somebody else made the response");
+        }
+        if let Some((value, is_compacted)) = seal {
+            self.nobody_reads_what_is_foreign(value, account)?;
+            let maker = sealer.filter(|_| is_compacted || tie.is_none());
+            prop_assert!(maker.is_none_or(|maker| maker == account), "{maker:?} sealed it and could serve");
+            let known = self.pool.whose(sealed(value, true), account, now);
+            prop_assert!(!is_compacted || known != Whose::Foreign, "it cannot read the history");
         }
         let lost = matches!(asked.verdict, Verdict::Lost { .. });
         prop_assert!(!lost, "nobody could serve it");
@@ -184,9 +236,11 @@ impl World {
 
     fn apply(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Ask { session, response, tried } => {
+            Step::Ask { session, response, sealed, tried } => {
                 let named = response.and_then(|back| self.responses.checked_sub(back + 1));
-                self.ask(session, named, tried)?;
+                let sealed =
+                    sealed.and_then(|(back, kind)| Some((self.responses.checked_sub(back + 1)?, kind)));
+                self.ask(session, named, sealed, tried)?;
             }
             Step::Serve => {
                 let now = self.now();
@@ -198,7 +252,10 @@ impl World {
                     let made = self.responses;
                     self.responses += 1;
                     self.makes(account, made);
-                    self.pool.learn(account, &[response(made)], now);
+                    let keys = [response(made), sealed(made, false), sealed(made, true)];
+                    self.pool.learn(account, &keys, now);
+                    let is_there = self.pool.members().any(|slot| slot.profile.account == account);
+                    self.sealers.push(is_there.then_some(account));
                 }
             }
             Step::Fail(kind) => self.end(Ending::Failed(&Failure::upstream(kind, "x"))),
@@ -206,7 +263,11 @@ impl World {
             // Whole seconds: a score that heals is worked out once a second.
             Step::Clock(by) => self.clock += i64::from(by / 1_000 * 1_000),
             Step::Put { account, paused, most, preference } => self.put(account, paused, most, preference),
-            Step::Remove(account) => self.pool.remove(&id(account)),
+            Step::Remove(account) => {
+                let gone = self.find(account);
+                self.sealers.iter_mut().for_each(|sealer| *sealer = sealer.filter(|one| *one != gone));
+                self.pool.remove(&id(account));
+            }
             Step::Way { account, closed } => {
                 let way = if closed { Way::Off } else { Way::Open };
                 self.pool.set_way(self.find(account), way);
@@ -232,7 +293,7 @@ proptest! {
     /// Never a tried, blocked, over-full or foreign-hard-tied account; every lease counted once; none at rest.
     #[test]
     fn whoever_is_chosen_may_be_chosen(steps in prop::collection::vec(step(), 0..150)) {
-        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000, made: HashMap::new(), responses: 0 };
+        let mut world = World { pool: pool(4), open: Vec::new(), clock: 1_750_000_000_000, made: HashMap::new(), responses: 0, sealers: Vec::new() };
         for step in steps {
             world.apply(step)?;
             prop_assert_eq!(world.pool.in_flight() as usize, world.open.len());

@@ -1,7 +1,8 @@
 //! May this move, and at what price: ties and accounts together.
 
 use super::*;
-use crate::{DownProxy, HardTie, SoftTie, Tie, TieKey, Way};
+use crate::{DownProxy, HardTie, SoftTie, Tie, TieKey, Way, Whose};
+use gateway_domain::Window;
 
 fn key(tie: Tie, value: &str) -> TieKey {
     TieKey::new(tie, "local", value).unwrap()
@@ -95,6 +96,77 @@ fn a_dead_owner_is_told() {
         limit(&mut pool, until);
         assert_eq!(ask(&mut pool, &[response("resp_1")], &[], 1).verdict, verdict, "back at {until}");
     }
+}
+
+#[test]
+fn sealed_reasoning_goes_to_its_maker_and_stays_behind_when_that_one_cannot() {
+    let reasoning = key(Tie::Hard(HardTie::Reasoning), "gAAAA");
+    let compacted = key(Tie::Hard(HardTie::Compaction), "gAAAA");
+    type Change = fn(&mut Pool);
+    let must = |tie| Verdict::Must { owner: AccountRef(0), tie };
+    let changes: [(&str, Change, bool); 7] = [
+        ("nothing", |_| {}, true),
+        ("removed", |pool| pool.remove(&AccountId::parse("a0").unwrap()), false),
+        ("no way", |pool| assert!(pool.set_way(AccountRef(0), Way::Off)), false),
+        (
+            "cooling for a moment",
+            |pool| {
+                let limit =
+                    Failure::upstream(FailureKind::RateLimited, "x").after(Some(Duration::from_secs(3)));
+                fail(pool, 0, &limit, now(1));
+            },
+            false,
+        ),
+        ("full", |pool| while pool.lease(AccountRef(0), None, 9, now(1)).is_some() {}, false),
+        (
+            "used up",
+            |pool| {
+                let window = Window { seconds: 18_000, used: 1.0, resets_at: Some(now(9_000)) };
+                let quota = QuotaSnapshot { short: Some(window), ..QuotaSnapshot::default() };
+                pool.observe_quota(AccountRef(0), &quota, now(1));
+            },
+            false,
+        ),
+        ("another one is pinned", |pool| pool.pin(AccountRef(1), true), false),
+    ];
+    for (name, change, stays) in changes {
+        let mut pool = pool(2);
+        pool.learn(AccountRef(0), &[reasoning, compacted], now(0));
+        change(&mut pool);
+        let verdict = ask(&mut pool, &[reasoning], &[], 1).verdict;
+        assert_eq!(verdict == must(HardTie::Reasoning), stays, "{name}: {verdict:?}");
+        assert!(stays || verdict == Verdict::Free, "{name}: {verdict:?}");
+        assert_eq!(pool.whose(reasoning, AccountRef(1), now(1)), Whose::Foreign, "{name}");
+        let verdict = ask(&mut pool, &[compacted], &[], 1).verdict;
+        let held = matches!(verdict, Verdict::Must { tie: HardTie::Compaction, .. } | Verdict::Lost { .. });
+        assert!(held, "{name}: nobody else can read a compacted history: {verdict:?}");
+    }
+    // Whoever failed it already is asked no more; a compacted history is not left behind for that.
+    let mut pool = pool(2);
+    pool.learn(AccountRef(0), &[reasoning, compacted], now(0));
+    assert_eq!(ask(&mut pool, &[reasoning], &[0], 1).verdict, Verdict::Free);
+    assert_eq!(ask(&mut pool, &[compacted], &[0], 1).verdict, must(HardTie::Compaction));
+}
+
+#[test]
+fn a_conversation_comes_home_although_a_guest_thought_once() {
+    let mut pool = pool(2);
+    let thought = |value| key(Tie::Hard(HardTie::Reasoning), value);
+    let asked = ask(&mut pool, &[], &[], 0);
+    served(&mut pool, 0, &asked, 0);
+    pool.learn(AccountRef(0), &[thought("one")], now(0));
+    // Its home fails once: a guest serves, and thinks.
+    let asked = ask(&mut pool, &[thought("one")], &[0], 1);
+    served(&mut pool, 1, &asked, 1);
+    pool.learn(AccountRef(1), &[thought("two")], now(1));
+    let asked = ask(&mut pool, &[thought("one"), thought("two")], &[], 2);
+    assert_eq!(asked.verdict, Verdict::Must { owner: AccountRef(0), tie: HardTie::Reasoning });
+    served(&mut pool, 0, &asked, 2);
+    // Another moment, and the guest can read what it thought itself: it is asked before a stranger.
+    let asked = ask(&mut pool, &[thought("one"), thought("two")], &[0], 3);
+    assert_eq!(asked.verdict, Verdict::Must { owner: AccountRef(1), tie: HardTie::Reasoning });
+    served(&mut pool, 1, &asked, 3);
+    assert_eq!(ask(&mut pool, &[], &[], 4).verdict, Verdict::Prefers { owner: AccountRef(0), price: 1.0 });
 }
 
 #[test]
