@@ -196,7 +196,7 @@ fn check_item(index: usize, item: &Value, strict: Strictness<'_>) -> Checked {
         "function_call" if !fields.get("arguments").is_some_and(Value::is_string) => {
             Err(missing(&format!("input[{index}].arguments")))
         }
-        "reasoning" => check_reasoning(fields, strict),
+        "reasoning" | "compaction" | "compaction_summary" => check_sealed(fields, strict),
         _ => Ok(()),
     }
 }
@@ -229,7 +229,7 @@ fn check_message(index: usize, fields: &Map<String, Value>) -> Checked {
     Ok(())
 }
 
-fn check_reasoning(fields: &Map<String, Value>, strict: Strictness<'_>) -> Checked {
+fn check_sealed(fields: &Map<String, Value>, strict: Strictness<'_>) -> Checked {
     let (Some(prefix), Some(text)) =
         (strict.encrypted_prefix, fields.get("encrypted_content").and_then(Value::as_str))
     else {

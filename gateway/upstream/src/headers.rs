@@ -48,7 +48,7 @@ const ABOUT_THE_REQUEST: &[&str] =
 const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
 const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
 /// An opaque value that the upstream bound to the account which answered last.
-const TURN_STATE: HeaderName = HeaderName::from_static("x-codex-turn-state");
+const TURN_STATE: HeaderName = HeaderName::from_static(gateway_protocol::codex::TURN_STATE);
 /// SDKs of OpenAI and Anthropic name themselves with this.
 const SDK: HeaderName = HeaderName::from_static("x-stainless-lang");
 

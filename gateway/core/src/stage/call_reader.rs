@@ -12,12 +12,12 @@ use gateway_protocol::codex::classify_error_object;
 use gateway_protocol::images::ImageAnswer;
 use gateway_protocol::responses::compaction_of;
 use gateway_protocol::sse::SseFramer;
-use gateway_scheduler::AccountRef;
 
 use super::call::{self, Call};
 use super::call_outgoing::CallReading;
 use super::decode::Decoded;
 use super::event_reader::{EventReader, OwnEvents};
+use super::sealed::Maker;
 use crate::Gateway;
 
 /// Reads one answer of a call.
@@ -30,21 +30,16 @@ pub(crate) enum CallReader {
 
 impl CallReader {
     /// For one answer of an account.
-    pub(crate) fn new(
-        gateway: &Arc<Gateway>,
-        decoded: &Decoded,
-        reading: CallReading,
-        account: Option<AccountRef>,
-    ) -> Self {
+    pub(crate) fn new(gateway: &Arc<Gateway>, decoded: &Decoded, reading: CallReading, maker: Maker) -> Self {
         let now = gateway.now();
         let (streams, call) = (decoded.wants_stream, call::of(decoded));
         let made = |collects: bool, making| {
-            let events = EventReader::new(gateway, OwnEvents::Hidden, !collects, account);
+            let events = EventReader::new(gateway, OwnEvents::Hidden, !collects, maker.clone());
             Self::Made(MadeReader { events, framer: SseFramer::default(), making })
         };
         match reading {
-            CallReading::Passed => Self::Passed(PassedReader::new(call, false, now)),
-            CallReading::Transcript => Self::Passed(PassedReader::new(call, true, now)),
+            CallReading::Passed => Self::Passed(PassedReader::new(call, false, now, maker)),
+            CallReading::Transcript => Self::Passed(PassedReader::new(call, true, now, maker)),
             CallReading::Compaction => made(true, Making::Compaction),
             CallReading::Image(action) => {
                 let created = u64::try_from(now.as_secs()).unwrap_or(0);
@@ -137,6 +132,7 @@ pub(crate) fn failed(failure: &Failure) -> Bytes {
 /// An answer that goes through.
 pub(crate) struct PassedReader {
     call: Option<Call>,
+    maker: Maker,
     as_text: bool,
     now: Timestamp,
     framer: SseFramer,
@@ -150,9 +146,10 @@ pub(crate) struct PassedReader {
 }
 
 impl PassedReader {
-    fn new(call: Option<Call>, as_text: bool, now: Timestamp) -> Self {
+    fn new(call: Option<Call>, as_text: bool, now: Timestamp, maker: Maker) -> Self {
         Self {
             call,
+            maker,
             as_text,
             now,
             framer: SseFramer::default(),
@@ -199,8 +196,10 @@ impl PassedReader {
 
     fn push_whole(&mut self, object: &Bytes) -> Result<(), Failure> {
         self.usage = usage_of(object);
-        if self.call == Some(Call::CreateFile) {
-            self.file = uploaded_file(object);
+        match self.call {
+            Some(Call::CreateFile) => self.file = uploaded_file(object),
+            Some(Call::Compact | Call::CodexCompact) => self.maker.answer(object),
+            _ => {}
         }
         let as_text = || {
             let malformed =

@@ -12,6 +12,7 @@ use gateway_scheduler::{HardTie, RequestInfo, SoftTie, Surface, Tie, TieKey};
 use http::HeaderMap;
 
 use super::call::{self, Call};
+use super::sealed;
 use super::{Authenticated, Caller, Route};
 use crate::ports::{BackendPath, Hops, Transport};
 
@@ -277,7 +278,11 @@ fn ties(caller: &Caller, asked: &Asked, headers: &HeaderMap, body: &Bytes) -> Ve
         hard(HardTie::Response, previous),
         hard(HardTie::Conversation, conversation),
     ];
-    named.into_iter().chain(files).flatten().collect()
+    // The last ones are looked at when there are too many.
+    let mut ties = sealed::ties(caller.label(), asked, headers, body);
+    ties.extend(files.flatten());
+    ties.extend(named.into_iter().flatten());
+    ties
 }
 
 /// The failure that a malformed turn is.

@@ -11,12 +11,13 @@ use gateway_protocol::responses::{
 use gateway_protocol::sse::{EventLines, SseFramer};
 use gateway_scheduler::AccountRef;
 
+use super::sealed::Maker;
 use crate::Gateway;
 
 /// Reads along with a stream: quota, usage, the end. Hands back what goes to the client: whole events only.
 pub(crate) struct EventReader {
     gateway: Arc<Gateway>,
-    account: Option<AccountRef>,
+    maker: Maker,
     own_events: OwnEvents,
     framer: SseFramer,
     seen: Seen,
@@ -58,11 +59,11 @@ impl EventReader {
         gateway: &Arc<Gateway>,
         own_events: OwnEvents,
         wants_stream: bool,
-        account: Option<AccountRef>,
+        maker: Maker,
     ) -> Self {
         Self {
             gateway: gateway.clone(),
-            account,
+            maker,
             own_events,
             framer: SseFramer::default(),
             seen: Seen { collector: (!wants_stream).then(Collector::default), ..Seen::default() },
@@ -77,13 +78,17 @@ impl EventReader {
             // Nothing may follow the end.
             return Ok(Bytes::new());
         }
-        let Self { gateway, account, own_events, framer, seen, events, content_seen } = self;
+        let Self { gateway, maker, own_events, framer, seen, events, content_seen } = self;
         let mut hidden = false;
         let forward = framer.push(chunk, |event| {
             let kind = classify_event(event);
             match kind {
-                EventKind::Quota => observe(gateway, *account, event),
+                EventKind::Quota => observe(gateway, maker.account(), event),
                 EventKind::Lifecycle | EventKind::Vendor => {}
+                EventKind::ItemDone => {
+                    maker.item(event);
+                    *content_seen = true;
+                }
                 _ => *content_seen = true,
             }
             // The backend's own events carry no number.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use gateway_domain::{AccountId, AccountKind, Dispatch, Failure, FailureKind, Retry};
+use gateway_domain::{AccountId, AccountKind, Dialect, Dispatch, Failure, FailureKind, Retry};
 use gateway_protocol::codex::{classify_answer, dead_token_code, quota_from_header_list, quota_from_headers};
 use gateway_protocol::keep_alive;
 use gateway_protocol::responses::CallerKind;
-use gateway_protocol::turn::AnswerContext;
+use gateway_protocol::turn::{AnswerContext, ToolNames};
 use gateway_scheduler::AccountRef;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -27,6 +27,7 @@ use super::outgoing::{Outgoing, Reading, outgoing};
 use super::reader::Reader;
 use super::relay::{Reply, collect, stream};
 use super::schedule::{Scheduled, schedule};
+use super::sealed::{self, Along, Maker};
 use super::settle::Settlement;
 use super::turn_reader::{TurnReader, TurnReading};
 use crate::Gateway;
@@ -160,13 +161,19 @@ async fn attempt(
     settlement: &mut Settlement,
 ) -> Result<Forwarded, Failure> {
     let account = scheduled.account.clone();
-    let continues = if scheduled.affine { Continues::Here } else { Continues::Anew };
+    let continues = sealed::continues(gateway, decoded, scheduled.lease.account(), scheduled.affine);
     settlement.attempt_started(scheduled);
     let token = gateway.keeper.token(&account, gateway.now()).await;
     let token = token.map_err(|error| no_token(gateway, &account, error))?;
-    let mut sent = send(gateway, decoded, &account, continues, &token, settlement).await;
+    let mut go = Going { continues, along: Along::NotForeign };
+    let mut sent = send(gateway, decoded, &account, go, &token, settlement).await;
     if sent.as_ref().is_err_and(|failure| broke_of_age(failure) && leaves_nothing_behind(decoded)) {
-        sent = send(gateway, decoded, &account, continues, &token, settlement).await;
+        sent = send(gateway, decoded, &account, go, &token, settlement).await;
+    }
+    if sent.as_ref().is_err_and(sealed::cannot_read) {
+        // It was sealed where nobody here knows: the rest of the conversation is whole without it.
+        go.along = Along::OnlyOwn;
+        sent = send(gateway, decoded, &account, go, &token, settlement).await;
     }
     let failure = match sent {
         Err(failure) if failure.kind == FailureKind::AccountUnauthorized => failure,
@@ -181,10 +188,17 @@ async fn attempt(
     }
     let renewed = gateway.keeper.renew(&account, token.version).await;
     let renewed = renewed.map_err(|error| no_token(gateway, &account, error))?;
-    send(gateway, decoded, &account, continues, &renewed, settlement).await.map_err(|failure| {
+    send(gateway, decoded, &account, go, &renewed, settlement).await.map_err(|failure| {
         // Fresh and still refused: another account may do better.
         if failure.retry == Retry::SameAccount { failure.retry(Retry::OtherAccount) } else { failure }
     })
+}
+
+/// What of the client's state goes along to an account.
+#[derive(Debug, Clone, Copy)]
+struct Going {
+    continues: Continues,
+    along: Along,
 }
 
 /// A connection that was kept from the turn before ended under this one: the account has nothing to do with it.
@@ -219,7 +233,7 @@ async fn send(
     gateway: &Arc<Gateway>,
     decoded: &Decoded,
     account: &AccountId,
-    continues: Continues,
+    go: Going,
     token: &AccessToken,
     settlement: &mut Settlement,
 ) -> Result<Forwarded, Failure> {
@@ -228,7 +242,14 @@ async fn send(
     if to.kind == AccountKind::Gateway {
         hops.0.push(gateway.instance().to_owned());
     }
-    let Outgoing { endpoint, body, dialect, reading, names, notes } = outgoing(decoded, &to)?;
+    let Outgoing { endpoint, mut body, dialect, reading, names, mut notes } = outgoing(decoded, &to)?;
+    let account = settlement.account_ref();
+    if let Some(account) = account.filter(|_| sealed::can_be_sealed(dialect))
+        && let Some(readable) = sealed::without_foreign(gateway, decoded, &body, account, go.along)
+    {
+        body = readable;
+        notes.push(sealed::LEFT_REASONING.into());
+    }
     settlement.worded(notes);
     let client = TurnClient { label: decoded.caller.shared_label(), transport: decoded.transport };
     let request = UpstreamRequest {
@@ -236,7 +257,7 @@ async fn send(
         endpoint,
         headers: decoded.headers.clone(),
         caller: decoded.kind,
-        continues,
+        continues: go.continues,
         body,
         backend: match &decoded.asked {
             Asked::Call { backend, .. } => backend.clone(),
@@ -257,26 +278,9 @@ async fn send(
     if reading == Reading::Call(CallReading::Transcript) {
         response.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     }
-    let account = settlement.account_ref();
-    let reader = match reading {
-        Reading::Responses => Reader::Events(Box::new(EventReader::new(
-            gateway,
-            own_events(gateway, decoded),
-            decoded.wants_stream,
-            account,
-        ))),
-        Reading::Along | Reading::Translated | Reading::Whole => {
-            let reading = TurnReading {
-                from: dialect,
-                to: decoded.route.dialect(),
-                wants_stream: decoded.wants_stream,
-                context: answer_context(gateway, decoded),
-                names,
-            };
-            Reader::Turn(Box::new(TurnReader::new(gateway, account, reading)))
-        }
-        Reading::Call(reading) => Reader::Call(Box::new(CallReader::new(gateway, decoded, reading, account))),
-    };
+    let maker = Maker::new(gateway, decoded, account);
+    maker.headers(&response.headers);
+    let reader = reader_of(gateway, decoded, (dialect, reading, names), maker);
     let look = match form {
         AnswerForm::Object | AnswerForm::Passed(_) => whole(reader, response.body, settlement).await,
         AnswerForm::Events | AnswerForm::Folded => first_look(reader, response.body, settlement).await,
@@ -290,6 +294,29 @@ async fn send(
             filtering: None,
         }),
         FirstLook::Failed(failure) => Err(failure),
+    }
+}
+
+/// What reads along with an answer.
+fn reader_of(
+    gateway: &Arc<Gateway>,
+    decoded: &Decoded,
+    (from, reading, names): (Dialect, Reading, ToolNames),
+    maker: Maker,
+) -> Reader {
+    let wants_stream = decoded.wants_stream;
+    match reading {
+        Reading::Responses => {
+            let own_events = own_events(gateway, decoded);
+            Reader::Events(Box::new(EventReader::new(gateway, own_events, wants_stream, maker)))
+        }
+        Reading::Along | Reading::Translated | Reading::Whole => {
+            let to = decoded.route.dialect();
+            let context = answer_context(gateway, decoded);
+            let reading = TurnReading { from, to, wants_stream, context, names };
+            Reader::Turn(Box::new(TurnReader::new(gateway, maker, reading)))
+        }
+        Reading::Call(reading) => Reader::Call(Box::new(CallReader::new(gateway, decoded, reading, maker))),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod prompting;
 pub(crate) mod reader;
 pub(crate) mod relay;
 pub(crate) mod schedule;
+pub(crate) mod sealed;
 pub(crate) mod settle;
 pub(crate) mod turn_reader;
 

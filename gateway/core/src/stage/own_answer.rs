@@ -13,6 +13,7 @@ use super::decode::Decoded;
 use super::forward::answer_context;
 use super::reader::Reader;
 use super::relay::{Reply, ReplyBody, ready};
+use super::sealed::Maker;
 use super::settle::Settlement;
 use super::turn_reader::{TurnReader, TurnReading};
 use crate::Gateway;
@@ -47,7 +48,8 @@ pub(crate) fn write(gateway: &Arc<Gateway>, decoded: &Decoded, text: String) -> 
     events.iter().for_each(|event| encoder.encode(event, &mut out));
     let reading =
         TurnReading { from: dialect, to: dialect, wants_stream: true, context, names: ToolNames::default() };
-    OwnAnswer::Stream(out.freeze(), Reader::Turn(Box::new(TurnReader::new(gateway, None, reading))))
+    let maker = Maker::new(gateway, decoded, None);
+    OwnAnswer::Stream(out.freeze(), Reader::Turn(Box::new(TurnReader::new(gateway, maker, reading))))
 }
 
 /// Hands it over; it costs nobody anything.

@@ -260,7 +260,8 @@ fn take_first_free(
     };
     drop(pool);
     gateway.running.fetch_add(1, Ordering::Relaxed);
-    let affine = ranking.input.candidates.iter().any(|one| one.account == account && one.session_affine);
+    let affine = must(asked) == Some(account)
+        || ranking.input.candidates.iter().any(|one| one.account == account && one.session_affine);
     Some(Scheduled {
         lease: LeaseGuard {
             gateway: gateway.clone(),
@@ -285,6 +286,7 @@ fn lost(tie: HardTie, why: Loss) -> Failure {
     let what = match tie {
         HardTie::Response => "the earlier response",
         HardTie::Conversation => "the conversation",
+        HardTie::Compaction => "the compacted conversation",
         HardTie::TurnState => "the turn's state",
         HardTie::Reasoning => "the encrypted reasoning",
         HardTie::File => "the file",
@@ -306,6 +308,18 @@ fn lost(tie: HardTie, why: Loss) -> Failure {
             status: 400,
             code,
             param: Some("file_id".to_owned()),
+        });
+    }
+    if tie == HardTie::Compaction {
+        // No client can send what it stands for again: saying so is better than an answer that forgot it all.
+        let message = format!(
+            "the account that holds {what} {why}; go back to before it was compacted, or begin a new one"
+        );
+        let code = Some("invalid_encrypted_content".to_owned());
+        return Failure::gateway(FailureKind::Refused, message).answered(gateway_domain::Answer {
+            status: 400,
+            code,
+            param: Some("input".to_owned()),
         });
     }
     let message = format!("the account that holds {what} {why}; send the whole conversation again");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use gateway_domain::{Dialect, Failure, FailureKind, Retry, TokenUsage};
+use gateway_protocol::responses::{EventKind, classify_event};
 use gateway_protocol::sse::{EventLines, SseFramer};
 use gateway_protocol::translate::codec;
 use gateway_protocol::turn::{
@@ -12,15 +13,14 @@ use gateway_protocol::turn::{
     failure_of,
 };
 
-use gateway_scheduler::AccountRef;
-
 use super::event_reader::observe;
+use super::sealed::Maker;
 use crate::Gateway;
 
 /// Reads one answer.
 pub(crate) struct TurnReader {
     gateway: Arc<Gateway>,
-    account: Option<AccountRef>,
+    maker: Maker,
     from: Dialect,
     to: Dialect,
     context: AnswerContext,
@@ -67,7 +67,7 @@ pub(crate) struct TurnReading {
 }
 
 impl TurnReader {
-    pub(crate) fn new(gateway: &Arc<Gateway>, account: Option<AccountRef>, reading: TurnReading) -> Self {
+    pub(crate) fn new(gateway: &Arc<Gateway>, maker: Maker, reading: TurnReading) -> Self {
         let TurnReading { from, to, wants_stream, context, names } = reading;
         let writer = match (wants_stream, from == to) {
             (false, _) => Writer::Fold(Box::default()),
@@ -76,7 +76,7 @@ impl TurnReader {
         };
         Self {
             gateway: gateway.clone(),
-            account,
+            maker,
             from,
             to,
             context,
@@ -101,7 +101,10 @@ impl TurnReader {
         let framed = framer.push(chunk, |event| {
             // Quota travels in events of its own, which no dialect but the backend's has.
             if self.from == Dialect::OpenAiResponses {
-                observe(&self.gateway, self.account, event);
+                observe(&self.gateway, self.maker.account(), event);
+                if classify_event(event) == EventKind::ItemDone {
+                    self.maker.item(event);
+                }
             }
             self.decoder.push(EventLines::read(event), &mut told);
             self.write(&mut told, &mut out);
@@ -119,6 +122,9 @@ impl TurnReader {
         codec(self.from).decode_answer(body, &mut told).map_err(|error| {
             Failure::upstream(FailureKind::Malformed, error.to_string()).retry(Retry::OtherAccount)
         })?;
+        if self.from == Dialect::OpenAiResponses {
+            self.maker.answer(body);
+        }
         self.writer = Writer::Whole(body.clone());
         self.write(&mut told, &mut BytesMut::new());
         Ok(())

@@ -87,7 +87,8 @@ fn stream(lab: &Lab, arrived: &Arrived, account: usize, request: &Map<String, Va
         echo: Frame::echo_of(request),
         usage,
         reasoning: shared.config.reasoning,
-        encrypted_content: wants_encrypted(request).then(|| format!("{}{id}", encrypted_prefix(account))),
+        encrypted_content: (wants_encrypted(request) || matches!(turn.reply, script::Reply::Compaction))
+            .then(|| format!("{}{id}", encrypted_prefix(account))),
         completed_output: shared.config.completed_output,
         rate_limits: rate_limits.flatten(),
         id,

@@ -6,6 +6,7 @@ mod error;
 mod event;
 mod foreign;
 mod request;
+mod seal;
 mod socket;
 mod turn;
 mod upstream_socket;
@@ -17,6 +18,9 @@ pub(crate) use error::{error_code, error_type};
 pub use event::{EventKind, Terminal, classify_event, read_terminal, response_id};
 pub use foreign::without_foreign_reasoning;
 pub use request::{CallerKind, CodexBody, Decoded, RequestError, Routing, decode};
+pub use seal::{
+    SealKind, marked_seals_in, may_hold_compaction, sealed_item, sealed_items, seals_in, without_reasoning,
+};
 pub use socket::{
     Create, Purpose, TURN_HEADERS, error_event_frame, error_frame, output_item, prepared_frames,
     rate_limits_frame, read_create,
