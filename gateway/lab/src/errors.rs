@@ -1,6 +1,8 @@
 //! Every error answer the real upstreams are known to give, as one table that tests walk through.
 //! Refuses to decide when one is given; faults and handlers pick a row.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::de::Error as _;
@@ -47,7 +49,7 @@ pub struct ErrorBody {
     pub content_type: &'static str,
     /// The text, with placeholders.
     pub text: &'static str,
-    /// Further headers; they win over the account's own rate-limit headers.
+    /// Further headers, `@DATE@` for the HTTP date [`ErrorBody::DATE_IN`] seconds ahead; they win over the account's own rate-limit headers.
     pub headers: &'static [(&'static str, &'static str)],
 }
 
@@ -59,6 +61,9 @@ pub struct UnknownErrorBody(String);
 impl ErrorBody {
     /// What `@RESETS_AT@` is ahead of now, in seconds.
     pub const RESETS_IN: i64 = 3600;
+
+    /// What `@DATE@` is ahead of now, in seconds.
+    pub const DATE_IN: u64 = 9;
 
     /// The row with this name.
     #[must_use]
@@ -83,10 +88,22 @@ impl ErrorBody {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         }
         for (name, value) in self.headers {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            let value = match *value {
+                DATE => HeaderValue::try_from(date_after(now)).ok(),
+                value => Some(HeaderValue::from_static(value)),
+            };
+            headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
         }
         response
     }
+}
+
+/// The placeholder of a header.
+const DATE: &str = "@DATE@";
+
+fn date_after(now: i64) -> String {
+    let at = Duration::from_secs(u64::try_from(now).unwrap_or_default().saturating_add(ErrorBody::DATE_IN));
+    httpdate::fmt_http_date(UNIX_EPOCH.checked_add(at).unwrap_or(UNIX_EPOCH))
 }
 
 impl TryFrom<String> for ErrorBody {

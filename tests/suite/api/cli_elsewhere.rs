@@ -110,13 +110,11 @@ async fn the_codex_cli_of_another_machine_is_handed_an_account_and_hands_back_wh
     assert_eq!(done(&["--repair"])?["changed"], json!(false));
 
     // The CLI renews: the gateway has the newer tokens, and the file stays.
-    a_second_passes();
     let renewed = far.desk.lab.issue_auth_json(0).context("no account")?;
     std::fs::write(&file, renewed.to_string())?;
     assert_eq!(done(&["--repair"])?["changed"], json!(false));
     assert_eq!(far.token("ada@example.test")?, renewed["tokens"]["refresh_token"]);
     // The gateway renews: the file has the newer ones, and nothing old lies about.
-    a_second_passes();
     far.desk.ok(&["account", "refresh", "ada@example.test"])?;
     let repaired = done(&["--repair"])?;
     assert_eq!((&repaired["changed"], &repaired["backup"]), (&json!(true), &Value::Null));
@@ -126,9 +124,4 @@ async fn the_codex_cli_of_another_machine_is_handed_an_account_and_hands_back_wh
     assert!(without.code == Some(2) && without.err.contains("--password-stdin"), "{without:?}");
     assert_eq!(held()?, far.token("ada@example.test")?, "refused, it changes nothing");
     Ok(())
-}
-
-/// Which tokens are newer is seen by the second they end in.
-fn a_second_passes() {
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
 }

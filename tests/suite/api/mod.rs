@@ -36,6 +36,7 @@ mod policy_texts;
 mod replay;
 mod routes;
 mod scheduling;
+mod sealed;
 mod session;
 mod sign_in;
 mod socket;

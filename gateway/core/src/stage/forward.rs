@@ -170,7 +170,7 @@ async fn attempt(
     if sent.as_ref().is_err_and(|failure| broke_of_age(failure) && leaves_nothing_behind(decoded)) {
         sent = send(gateway, decoded, &account, go, &token, settlement).await;
     }
-    if sent.as_ref().is_err_and(sealed::cannot_read) {
+    if sent.as_ref().is_err_and(|failure| sealed::cannot_read(failure, decoded)) {
         // It was sealed where nobody here knows: the rest of the conversation is whole without it.
         go.along = Along::OnlyOwn;
         sent = send(gateway, decoded, &account, go, &token, settlement).await;

@@ -140,9 +140,12 @@ pub(super) const fn can_be_sealed(dialect: Dialect) -> bool {
     matches!(dialect, Dialect::OpenAiResponses)
 }
 
-/// Whether the account could not open what was sealed elsewhere (facts: codex2api 1.5).
-pub(super) fn cannot_read(failure: &Failure) -> bool {
-    failure.answer.as_ref().and_then(|answer| answer.code.as_deref()) == Some("invalid_encrypted_content")
+/// Whether the account could not open what was sealed elsewhere, and may do without it (facts: codex2api 1.5).
+pub(super) fn cannot_read(failure: &Failure, decoded: &Decoded) -> bool {
+    let holds_reasoning = decoded.ties.iter().any(|key| key.tie() == Tie::Hard(HardTie::Reasoning));
+    holds_reasoning
+        && failure.answer.as_ref().and_then(|answer| answer.code.as_deref())
+            == Some("invalid_encrypted_content")
 }
 
 /// Ties what an answer seals to the account that made it, for the client that gets it.

@@ -2,7 +2,7 @@
 //!
 //! Facts: codex-lb 1.8, codex2api 1.10. Codes come first; texts are matched only where the backend sends no code.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use gateway_domain::{Answer, Failure, FailureKind, QuotaSnapshot, Retry, Timestamp};
 use serde_json::Value;
@@ -11,6 +11,9 @@ use serde_json::Value;
 const LONGEST_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest message of the upstream that is passed on, in bytes.
 const MAX_MESSAGE_BYTES: usize = 2_000;
+
+/// The Anthropic API's type for a request with too many bytes.
+const TOO_LARGE: &str = "request_too_large";
 
 /// What an error body says, whatever its shape.
 #[derive(Debug, Default)]
@@ -49,7 +52,8 @@ pub fn classify_answer(
     let class = by_code(said.code.as_deref())
         .or_else(|| by_text(said.message.as_deref()))
         .unwrap_or_else(|| by_status(status, body, quota));
-    let wait = retry_after.and_then(seconds).or_else(|| hinted_wait(said.message.as_deref()));
+    let wait =
+        retry_after.and_then(|text| wait_told(text, now)).or_else(|| hinted_wait(said.message.as_deref()));
     let window_reset = (class.kind == FailureKind::QuotaExhausted).then(|| exhausted_reset(quota)).flatten();
     build(class, &said, status, wait, said.resets_at.or(window_reset), now)
 }
@@ -63,7 +67,9 @@ pub fn classify_error_object(error: &str, now: Timestamp) -> Failure {
         .or_else(|| by_family(said.code.as_deref()))
         .unwrap_or_else(|| elsewhere(FailureKind::UpstreamFault));
     let wait = hinted_wait(said.message.as_deref());
-    build(class, &said, 200, wait, said.resets_at, now)
+    // An event has no status; clients tell this one by it.
+    let status = if said.code.as_deref() == Some(TOO_LARGE) { 413 } else { 200 };
+    build(class, &said, status, wait, said.resets_at, now)
 }
 
 fn build(
@@ -109,13 +115,15 @@ fn by_code(code: Option<&str>) -> Option<Class> {
             elsewhere(FailureKind::Overloaded)
         }
         "server_error" | "upstream_error" | "internal_error" => elsewhere(FailureKind::UpstreamFault),
+        "timeout_error" => elsewhere(FailureKind::UpstreamTimeout),
         "context_length_exceeded"
         | "invalid_prompt"
         | "previous_response_not_found"
         | "unsupported_value"
         | "invalid_encrypted_content"
         | "content_policy_violation"
-        | "string_above_max_length" => class(FailureKind::Refused, Retry::Never),
+        | "string_above_max_length"
+        | TOO_LARGE => class(FailureKind::Refused, Retry::Never),
         // The Anthropic API has no code of its own for a model that it does not know.
         "model_not_found" | "not_found_error" => elsewhere(FailureKind::ModelNotSupported),
         _ => return None,
@@ -242,9 +250,16 @@ fn clipped(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
-/// `retry-after` in whole seconds. A date is not used: the backend does not send one.
-fn seconds(text: &str) -> Option<Duration> {
-    text.trim().parse::<u64>().ok().map(Duration::from_secs).map(|wait| wait.min(LONGEST_WAIT))
+/// `retry-after`: whole seconds, or a date. One that is over says nothing, and neither does one that no limit reaches.
+fn wait_told(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
+    }
+    let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let at = Timestamp::from_millis(i64::try_from(date.as_millis()).ok()?);
+    let wait = Duration::from_millis(now.millis_until(at));
+    (!wait.is_zero() && wait <= LONGEST_WAIT).then_some(wait)
 }
 
 /// "try again in 1h2m3s", "… 11.054s", "… 500ms".

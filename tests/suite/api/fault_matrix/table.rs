@@ -42,7 +42,8 @@ pub(super) const BACKEND: &[Line] = &[
     line("rate_limited_without_code",          "429 rate_limit_exceeded",        "moves",  "account 1 s, backoff",           "cannot be"),
     line("rate_limited_null_code",             "429 rate_limit_exceeded",        "moves",  "account 1 s, backoff",           "cannot be"),
     line("rate_limited_empty",                 "429 rate_limit_exceeded",        "moves",  "account 7 s, retry-after",       "cannot be"),
-    line("rate_limited_http_date",             "429 rate_limit_exceeded",        "moves",  "account 1 s, backoff",           "cannot be"),
+    line("rate_limited_http_date",             "429 rate_limit_exceeded",        "moves",  "account 9 s, retry-after",       "cannot be"),
+    line("rate_limited_far_date",              "429 rate_limit_exceeded",        "moves",  "account 1 s, backoff",           "cannot be"),
     line("server_is_overloaded",               "503 server_is_overloaded",       "moves",  "-",                              "-"),
     line("slow_down",                          "503 server_is_overloaded",       "moves",  "-",                              "-"),
     line("overloaded_error",                   "503 server_is_overloaded",       "moves",  "-",                              "-"),
@@ -126,12 +127,10 @@ pub(super) const ANTHROPIC: &[Line] = &[
     line("anthropic_overloaded",               "503 overloaded_error",           "moves",  "-",                              "-"),
 ];
 
-/// What is told otherwise when it comes as the first event: there is no status then, what has no code of its own is read
-/// by its type, and two types that no stream is known to carry count as faults.
+/// What is told otherwise when it comes as the first event: there is no status then, and what has no code of its own is
+/// read by its type.
 #[rustfmt::skip] // One body, one line.
 pub(super) const FIRST: &[(&str, &str)] = &[
     ("openai_no_key",       "400 invalid_request_error"),
     ("openai_overloaded",   "502 upstream_fault"),
-    ("anthropic_too_large", "502 api_error"),
-    ("anthropic_timeout",   "502 api_error"),
 ];

@@ -127,11 +127,35 @@ fn errors_inside_a_stream_are_told_by_their_code() {
             K::ModelNotSupported,
             Other,
         ),
+        (r#"{"type":"timeout_error","message":"Request timed out"}"#, K::UpstreamTimeout, Other),
+        (r#"{"type":"request_too_large","message":"x"}"#, K::Refused, Never),
         (r#"{"code":"never_heard_of"}"#, K::UpstreamFault, Other),
         ("broken", K::UpstreamFault, Other),
     ] {
         let failure = classify_error_object(error, NOW);
         assert_eq!((failure.kind, failure.retry), (kind, retry), "{error}");
+    }
+}
+
+#[test]
+fn a_wait_is_told_in_seconds_or_as_a_date() {
+    let now = Timestamp::from_secs(1_800_000_000);
+    for (text, secs) in [
+        ("7", Some(7)),
+        (" 7 ", Some(7)),
+        ("99999999999", Some(LONGEST_WAIT.as_secs())),
+        ("Fri, 15 Jan 2027 08:00:09 GMT", Some(9)),
+        ("Friday, 15-Jan-27 08:01:00 GMT", Some(60)),
+        ("Fri Jan 15 08:00:01 2027", Some(1)),
+        ("Fri, 15 Jan 2027 08:00:00 GMT", None),
+        ("Fri, 15 Jan 2027 07:59:59 GMT", None),
+        ("Fri, 31 Dec 2100 23:59:59 GMT", None),
+        ("soon", None),
+        ("-1", None),
+        ("", None),
+    ] {
+        let failure = classify_answer(429, b"", Some(text), &QuotaSnapshot::default(), now);
+        assert_eq!(failure.retry_after, secs.map(Duration::from_secs), "{text}");
     }
 }
 
