@@ -163,7 +163,7 @@ fn start_gateway(kind: Kind, policy: &str, upstream: SocketAddr, data: &Path) ->
 }
 
 /// The real binary with nothing of this machine's own settings.
-fn gateway(upstream: SocketAddr, data: &Path) -> Result<Command> {
+pub(crate) fn gateway(upstream: SocketAddr, data: &Path) -> Result<Command> {
     let mut command = Command::new(binary()?);
     command
         .env_clear()
@@ -196,11 +196,11 @@ fn import_into(upstream: SocketAddr, folder: &Path, data: &Path) -> Result<PathB
     Ok(data.to_owned())
 }
 
-fn auth_file(folder: &Path, index: usize) -> PathBuf {
+pub(crate) fn auth_file(folder: &Path, index: usize) -> PathBuf {
     folder.join(format!("{index}.json"))
 }
 
-fn credentials(folder: &Path) -> Result<Credentials> {
+pub(crate) fn credentials(folder: &Path) -> Result<Credentials> {
     let auth: Value = serde_json::from_slice(&std::fs::read(auth_file(folder, 0))?)?;
     let text = |name: &str| -> Result<String> {
         let value = auth.pointer(name).and_then(Value::as_str);

@@ -3,7 +3,7 @@
 //! It serves the lab's canned answers and stamps every paced event with the time it was sent, as a comment line that
 //! proxies pass on, so that the delivery of single events can be measured.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use bytes::{Bytes, BytesMut};
@@ -21,15 +21,13 @@ use crate::options::LabOptions;
 pub(crate) const STAMP: &[u8] = b": sent ";
 /// Only paced events arrive here one by one and begin like this.
 const DELTA: &[u8] = b"event: response.output_text.delta";
-/// No token ends while the benchmark runs.
-const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
 /// Serves until the process is ended.
 pub(crate) async fn run(options: LabOptions) -> Result<()> {
     let accounts = (0..options.accounts).map(account).collect();
     let lab = Lab::new(LabConfig { accounts, ..LabConfig::bench() });
     for index in 0..options.accounts {
-        let auth = lab.issue_auth_json_living(index, Lifetime::For(TOKEN_LIFETIME));
+        let auth = lab.issue_auth_json_living(index, Lifetime::For(options.lifetime));
         let auth = auth.context("the lab does not have this account")?;
         let file = options.auth_dir.join(format!("{index}.json"));
         std::fs::write(&file, auth.to_string()).with_context(|| format!("write {}", file.display()))?;

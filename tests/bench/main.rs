@@ -3,6 +3,7 @@
 //! It reports and never judges by its exit code: a benchmark on a shared machine is no test. Every part whose CPU is
 //! counted runs as a process of its own; this one generates the load.
 
+mod crowd;
 mod field;
 mod lab;
 mod load;
@@ -50,9 +51,13 @@ fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime> {
 }
 
 async fn bench(options: &Options) -> Result<()> {
-    let (ranking, pool) = match options.busy {
-        None => (ranking::run(options.pace())?, pool::run().await?),
-        Some(_) => (Vec::new(), pool::Findings::default()),
+    if options.crowd {
+        let crowd = crowd::run(options.pace()).await?;
+        return finish(Findings { crowd, ..Findings::default() }, options);
+    }
+    let (ranking, pool, crowd) = match options.busy {
+        None => (ranking::run(options.pace())?, pool::run().await?, crowd::run(options.pace()).await?),
+        Some(_) => (Vec::new(), pool::Findings::default(), crowd::Findings::default()),
     };
     say("starting the lab, the relays, nginx and the gateway");
     let mut field = Field::start().await?;
@@ -64,7 +69,11 @@ async fn bench(options: &Options) -> Result<()> {
     let throughput = throughput::run(&mut field, options.pace()).await?;
     let streams = streams::run(&field, options.pace()).await?;
     drop(field);
-    let mut findings = Findings { memory, throughput, streams, ranking, pool, goals: Vec::new() };
+    finish(Findings { memory, throughput, streams, ranking, pool, crowd, goals: Vec::new() }, options)
+}
+
+/// Tells what was found.
+fn finish(mut findings: Findings, options: &Options) -> Result<()> {
     findings.judge();
     findings.print();
     if let Some(path) = &options.json {

@@ -22,6 +22,8 @@ pub(crate) struct Options {
     quick: bool,
     /// Where the findings also go.
     pub(crate) json: Option<PathBuf>,
+    /// Only the large pool at work, which needs nothing but the two binaries.
+    pub(crate) crowd: bool,
     /// Instead of measuring, keep the gateway busy for this long, for a profiler.
     pub(crate) busy: Option<Duration>,
 }
@@ -30,6 +32,8 @@ pub(crate) struct Options {
 pub(crate) struct LabOptions {
     pub(crate) listen: SocketAddr,
     pub(crate) accounts: usize,
+    /// How long the tokens that it leaves there live; none ends while the benchmark runs, unless it is to.
+    pub(crate) lifetime: Duration,
     /// Where it leaves one `auth.json` per account before it listens.
     pub(crate) auth_dir: PathBuf,
 }
@@ -72,6 +76,8 @@ impl Role {
                 Self::Lab(LabOptions {
                     listen: arguments.needed("--listen")?.parse().context("--listen")?,
                     accounts: arguments.needed("--accounts")?.parse().context("--accounts")?,
+                    lifetime: seconds("--lifetime", arguments.value("--lifetime")?)?
+                        .unwrap_or(Duration::from_hours(24)),
                     auth_dir: arguments.needed("--auth-dir")?.into(),
                 })
             }
@@ -85,21 +91,23 @@ impl Role {
             }
             _ => Self::Bench(Options {
                 quick: arguments.flag("--quick"),
+                crowd: arguments.flag("--crowd"),
                 json: arguments.value("--json")?.map(PathBuf::from),
-                busy: seconds(arguments.value("--busy")?)?,
+                busy: seconds("--busy", arguments.value("--busy")?)?,
             }),
         };
         match arguments.0.first() {
             None => Ok(role),
             Some(unknown) => {
-                bail!("`{unknown}` is not known; there are --quick, --json FILE and --busy SECONDS")
+                bail!("`{unknown}` is not known; there are --quick, --crowd, --json FILE and --busy SECONDS")
             }
         }
     }
 }
 
-fn seconds(value: Option<String>) -> Result<Option<Duration>> {
-    let seconds = value.map(|value| value.parse().context("--busy wants whole seconds")).transpose()?;
+fn seconds(name: &str, value: Option<String>) -> Result<Option<Duration>> {
+    let wants = || format!("{name} wants whole seconds");
+    let seconds = value.map(|value| value.parse().with_context(wants)).transpose()?;
     Ok(seconds.map(Duration::from_secs))
 }
 

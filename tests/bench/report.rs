@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::field::Kind;
 use crate::throughput::{COMMON, Cell};
-use crate::{memory, pool, ranking, streams, throughput};
+use crate::{crowd, memory, pool, ranking, streams, throughput};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -16,6 +16,7 @@ pub(crate) struct Findings {
     pub(crate) streams: Vec<streams::Row>,
     pub(crate) ranking: Vec<ranking::Row>,
     pub(crate) pool: pool::Findings,
+    pub(crate) crowd: crowd::Findings,
     pub(crate) goals: Vec<Goal>,
 }
 
@@ -55,6 +56,12 @@ impl Findings {
             goal("ranking of 50, Rhai", 60.0, "us", rank("rhai")),
             goal("choosing among 500, built in", 20.0, "us", self.choice(500)),
             goal("import of 5,000 accounts", 5.0, "s", Some(self.pool.import_s)),
+            goal(
+                "longest turn beside 10,000 accounts at work",
+                250.0,
+                "ms",
+                Some(self.crowd.busy.longest_ms).filter(|longest| *longest > 0.0),
+            ),
         ];
     }
 
@@ -77,6 +84,7 @@ impl Findings {
         self.print_memory();
         self.print_ranking();
         self.print_pool();
+        self.print_crowd();
         line("\nGoals");
         for goal in &self.goals {
             let Goal { what, limit, value, unit, met } = goal;
@@ -122,6 +130,22 @@ impl Findings {
         }
         line(&format!("  import of {} accounts {:>17.2} s", pool::IMPORTED, self.pool.import_s));
         line(&format!("  list of {} accounts {:>18.0} ms", pool::LISTED, self.pool.list_ms));
+    }
+
+    fn print_crowd(&self) {
+        let crowd::Findings { calm, busy, list_ms, chart_ms, renewed, measured } = &self.crowd;
+        line(&format!("\n{} accounts at work, and turns meanwhile (2 KB, 8 at once).", crowd::CROWD));
+        line(&format!("  {:<34} {:>9} {:>9} {:>9} {:>11}", "", "req/s", "p50 us", "p99 us", "longest ms"));
+        for (name, turns) in [("16 accounts, left alone", calm), ("renewed, measured, listed, charted", busy)]
+        {
+            line(&format!(
+                "  {name:<34} {:>9.0} {:>9.0} {:>9.0} {:>11.1}",
+                turns.requests_per_second, turns.p50_us, turns.p99_us, turns.longest_ms
+            ));
+        }
+        line(&format!(
+            "  listed in {list_ms:.0} ms, charted in {chart_ms:.1} ms; meanwhile {renewed:.0} tokens renewed, {measured} accounts measured"
+        ));
     }
 
     fn print_streams(&self) {
