@@ -14,7 +14,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use switchyard_tests::{Admin, Answer, Ended, InProcess, Speaks};
 
-use super::lab;
+use super::{lab, quotas_known};
 use table::{ANTHROPIC, BACKEND, FIRST, Line, OPENAI};
 
 /// Where content is out already, in every dialect.
@@ -81,6 +81,10 @@ impl Stand {
         let admin = Admin::set_up(&gateway.http, &gateway.url).await?;
         let stand = Self { gateway, admin, upstream, accounts };
         stand.sign_in().await?;
+        if upstream == Upstream::Backend {
+            // Fresh numbers end a usage limit: the first ones must not come between a failure and the look at it.
+            quotas_known(&stand.gateway).await?;
+        }
         Ok(stand)
     }
 

@@ -48,7 +48,7 @@ mod upkeep;
 
 use anyhow::{Result, ensure};
 use gateway_lab::{LabAccount, LabClock, LabConfig};
-use switchyard_tests::{Event, InProcess, events_of, read_events, turn};
+use switchyard_tests::{Event, InProcess, events_of, eventually, read_events, turn};
 
 /// When the clocks of these tests stand, in Unix seconds.
 const NOW: i64 = 1_800_000_000;
@@ -58,6 +58,16 @@ fn lab(accounts: usize) -> LabConfig {
     let names = ["ada", "grace", "edsger", "barbara", "tony"];
     let accounts = names.iter().take(accounts).map(|name| LabAccount::new(name, "plus")).collect();
     LabConfig::new(accounts, LabClock::fixed(NOW))
+}
+
+/// Waits until the gateway knows every account's windows.
+async fn quotas_known(gateway: &InProcess) -> Result<()> {
+    let inner = gateway.running.gateway.clone();
+    eventually("the quotas are known", async || {
+        let known = inner.with_pool(|pool| pool.members().all(|slot| slot.quota_seen_at.is_some()));
+        Ok(known.then_some(()))
+    })
+    .await
 }
 
 /// That the gateway still serves.

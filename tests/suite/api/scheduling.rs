@@ -11,9 +11,9 @@ use gateway_lab::{Fault, FaultRule, LabAccount, LabClock, LabConfig, LabWindow, 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use switchyard_tests::{Admin, Answer, InProcess, events_of, eventually, turn};
+use switchyard_tests::{Admin, Answer, InProcess, events_of, turn};
 
-use super::{NOW, completed, lab};
+use super::{NOW, completed, lab, quotas_known};
 
 const POLICIES: [&str; 3] = ["builtin:usage-balanced", "rhai:usage-balanced", "wasm:headroom"];
 
@@ -28,16 +28,6 @@ fn uneven() -> LabConfig {
     let accounts =
         vec![account("busy", 85.0, 60.0), account("fresh", 5.0, 10.0), account("half", 50.0, 45.0)];
     LabConfig::new(accounts, LabClock::fixed(NOW))
-}
-
-/// Waits until the gateway knows every account's windows.
-async fn quotas_known(gateway: &InProcess) -> Result<()> {
-    let inner = gateway.running.gateway.clone();
-    eventually("the quotas are known", async || {
-        let known = inner.with_pool(|pool| pool.members().all(|slot| slot.quota_seen_at.is_some()));
-        Ok(known.then_some(()))
-    })
-    .await
 }
 
 async fn decision(admin: &Admin, answer: &Answer) -> Result<DecisionView> {
