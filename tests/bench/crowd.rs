@@ -39,7 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Until the background has begun.
 const QUIET: Duration = Duration::from_secs(3);
 /// The longest that one look may take.
-const LOOK_TIME: Duration = Duration::from_secs(30);
+const LOOK_TIME: Duration = Duration::from_secs(60);
 
 /// What was measured.
 #[derive(Debug, Default, Serialize)]

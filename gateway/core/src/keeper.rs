@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use gateway_domain::{AccountId, CredentialVersion, Credentials, Secret, Timestamp};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::ports::{AccountStore, Observer, RefreshOutcome, Refresher, StoreError};
@@ -19,6 +19,12 @@ pub const REFRESH_AHEAD: Duration = Duration::from_secs(5 * 60);
 pub const WAIT_FOR_REFRESH: Duration = Duration::from_secs(30);
 /// Rotations that a refused token is worth: the one that runs already may be the one that brought it.
 const MAX_ROTATIONS: u32 = 2;
+
+/// Rotations at once, whoever asked; each may be a process of its own. Further ones wait for a place.
+pub const MOST_ROTATIONS: usize = 16;
+/// Of these, rotations of tokens that are still good: none of them is waited for, so what finds no place is left to the
+/// background, which knows whose turn it is.
+const MOST_AHEAD: usize = 4;
 
 /// What a request needs of an account's tokens.
 #[derive(Debug, Clone)]
@@ -64,6 +70,8 @@ pub struct TokenKeeper {
     refresher: Arc<dyn Refresher>,
     tracker: TaskTracker,
     observer: Arc<dyn Observer>,
+    places: Arc<Semaphore>,
+    ahead: Arc<Semaphore>,
 }
 
 impl TokenKeeper {
@@ -73,7 +81,15 @@ impl TokenKeeper {
         tracker: TaskTracker,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { cells: Arc::default(), store, refresher, tracker, observer }
+        Self {
+            cells: Arc::default(),
+            store,
+            refresher,
+            tracker,
+            observer,
+            places: Arc::new(Semaphore::new(MOST_ROTATIONS)),
+            ahead: Arc::new(Semaphore::new(MOST_AHEAD)),
+        }
     }
 
     /// Takes an account's newest tokens over from the store.
@@ -132,7 +148,9 @@ impl TokenKeeper {
         match current.expires_at {
             Some(end) if end <= now => self.renew(id, current.version).await,
             Some(end) if end <= now.plus(REFRESH_AHEAD) && current.renewable => {
-                self.start(id, &cell);
+                if let Ok(place) = self.ahead.clone().try_acquire_owned() {
+                    self.start(id, &cell, Some(place));
+                }
                 Ok(current)
             }
             _ => Ok(current),
@@ -149,7 +167,7 @@ impl TokenKeeper {
             if cell.current.load().version > refused {
                 return Ok(AccessToken::clone(&cell.current.load()));
             }
-            let outcome = ended(self.start(id, &cell)).await;
+            let outcome = ended(self.start(id, &cell, None)).await;
             let current = AccessToken::clone(&cell.current.load());
             match outcome {
                 // Also when there are newer tokens: they may be somebody else's.
@@ -169,14 +187,15 @@ impl TokenKeeper {
         if cell.current.load().version > known {
             return None;
         }
-        let mut rotation = self.start(id, &cell);
+        let mut rotation = self.start(id, &cell, None);
         let ended = rotation.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
         let interrupted = || RefreshOutcome::Failed { message: "the rotation was interrupted".to_owned() };
         Some(ended.unwrap_or_else(interrupted))
     }
 
-    /// Joins the rotation that runs, or starts one on a task of its own: a caller that leaves does not stop it.
-    fn start(&self, id: &AccountId, cell: &Arc<Cell>) -> InFlight {
+    /// Joins the rotation that runs, or starts one on a task of its own: a caller that leaves does not stop it. A place
+    /// that it was given is kept until it ends.
+    fn start(&self, id: &AccountId, cell: &Arc<Cell>, given: Option<OwnedSemaphorePermit>) -> InFlight {
         let mut rotating = cell.rotating.lock();
         if let Some(running) =
             rotating.as_ref().filter(|running| running.borrow().is_none() && running.has_changed().is_ok())
@@ -187,6 +206,9 @@ impl TokenKeeper {
         *rotating = Some(waiting.clone());
         let (keeper, id) = (self.clone(), id.clone());
         self.tracker.spawn(async move {
+            let _given = given;
+            // Never closed.
+            let _place = keeper.places.acquire().await.ok();
             let mut outcome = keeper.refresher.refresh(id.clone()).await;
             // Whatever was said, the store knows best: adopt what is durable.
             if let Err(error) = keeper.load(&id).await {

@@ -157,10 +157,11 @@ pub async fn errand_of(
     id: &AccountId,
 ) -> Result<Errand, String> {
     let unreadable = |error: StoreError| format!("the account cannot be read: {error}");
-    let stored = accounts.list().await.map_err(unreadable)?;
+    let account = accounts.account(id).await.map_err(|error| match error {
+        StoreError::NotFound { .. } => "the account is gone".to_owned(),
+        other => unreadable(other),
+    })?;
     let proxies = proxies.list_proxies().await.map_err(unreadable)?;
-    let account = stored.into_iter().map(|one| one.account).find(|account| account.id == *id);
-    let account = account.ok_or_else(|| "the account is gone".to_owned())?;
     let way = way(&account, &proxies).ok_or_else(|| "its egress proxy is off or gone".to_owned())?;
     Ok(Errand { way, shared: Shared::of(&account) })
 }

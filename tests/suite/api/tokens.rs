@@ -6,12 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use futures_util::future::join_all;
 use gateway_domain::AccountState;
-use gateway_lab::{ERROR_BODIES, ErrorPlace, Fault, FaultRule, Lab, LabConfig, Route, Stall};
+use gateway_lab::{
+    ERROR_BODIES, ErrorPlace, Fault, FaultRule, Lab, LabAccount, LabClock, LabConfig, Route, Stall,
+};
 use gateway_scheduler::Availability;
 use serde_json::json;
 use switchyard_tests::{Admin, Answer, InProcess, eventually, turn};
 
-use super::{lab, still_serves};
+use super::{NOW, lab, still_serves};
 
 /// Long enough that requests pile up behind a rotation.
 const SLOW_ISSUER: Duration = Duration::from_millis(200);
@@ -46,6 +48,39 @@ async fn a_token_that_ends_soon_is_renewed_once_without_anybody_waiting() -> Res
     eventually("the token is renewed", async || Ok((refreshes(&gateway.lab, 0)? > 0).then_some(()))).await?;
     crowd(&gateway, 50).await?;
     assert_eq!(refreshes(&gateway.lab, 0)?, 1);
+    gateway.stop().await
+}
+
+/// Whoever only looks at tokens that end soon (quota polls of a large pool do) sets off a few rotations, not one for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_a_large_pool_that_end_together_are_renewed_a_few_at_a_time() -> Result<()> {
+    const ACCOUNTS: usize = 40;
+    let accounts = (0..ACCOUNTS).map(|nth| LabAccount::new(&format!("user-{nth}"), "plus")).collect();
+    let gateway = InProcess::start(LabConfig::new(accounts, LabClock::fixed(NOW))).await?;
+    let never = Fault::StallBeforeHeaders(Stall::For(Duration::from_secs(20)));
+    let stalled = gateway.lab.script(FaultRule::new(never).on(Route::Token));
+    gateway.lab.advance(Duration::from_secs(3_600 - 120));
+    let inner = gateway.running.gateway.clone();
+    let look = async || -> Result<()> {
+        for id in inner.accounts().keys() {
+            let token = inner.keeper().token(id, inner.now()).await?;
+            ensure!(!token.token.expose().is_empty(), "it is still good");
+        }
+        Ok(())
+    };
+    look().await?;
+    eventually("the first are asked for", async || {
+        look().await?;
+        Ok((gateway.lab.fired(stalled) >= 4).then_some(()))
+    })
+    .await?;
+    for _ in 0..20 {
+        crowd(&gateway, 4).await?;
+        look().await?;
+    }
+    // Those that were looked at, and the background's own.
+    assert!(gateway.lab.fired(stalled) <= 8, "{} at once", gateway.lab.fired(stalled));
+    gateway.lab.unscript(stalled);
     gateway.stop().await
 }
 

@@ -190,6 +190,9 @@ pub trait AccountStore: Send + Sync {
     /// All accounts, by name.
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredAccount>, StoreError>>;
 
+    /// One account; `NotFound` when it is gone.
+    fn account(&self, id: &AccountId) -> BoxFuture<'_, Result<Account, StoreError>>;
+
     /// Adds an account or, when its seat is known, replaces its tokens in place (and makes it active again).
     fn import(
         &self,

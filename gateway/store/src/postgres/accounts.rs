@@ -8,7 +8,8 @@ use gateway_core::ports::storage::{
     StoredCredentials,
 };
 use gateway_domain::{
-    AccountId, AccountSettings, AccountState, CredentialVersion, Credentials, QuotaSnapshot, Timestamp,
+    Account, AccountId, AccountSettings, AccountState, CredentialVersion, Credentials, QuotaSnapshot,
+    Timestamp,
 };
 
 use super::{PostgresStore, lock_names, repeats, select_accounts};
@@ -30,6 +31,20 @@ impl AccountStore for PostgresStore {
                 .map_err(unavailable)?;
             let keys = self.keys.clone();
             offload(rows.len(), move || stored_accounts(rows, &keys)).await
+        })
+    }
+
+    fn account(&self, id: &AccountId) -> BoxFuture<'_, Result<Account, StoreError>> {
+        let id = id.clone();
+        Box::pin(async move {
+            let row: Option<AccountRow> = sqlx::query_as(select_accounts!("WHERE id = $1"))
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(unavailable)?;
+            let row = existing(row, "the account")?;
+            let found = stored_accounts(vec![row], &self.keys).into_iter().next();
+            existing(found.map(|stored| stored.account), "the account")
         })
     }
 

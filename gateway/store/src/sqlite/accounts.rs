@@ -8,7 +8,8 @@ use gateway_core::ports::storage::{
     StoredCredentials,
 };
 use gateway_domain::{
-    AccountId, AccountSettings, AccountState, CredentialVersion, Credentials, QuotaSnapshot, Timestamp,
+    Account, AccountId, AccountSettings, AccountState, CredentialVersion, Credentials, QuotaSnapshot,
+    Timestamp,
 };
 
 use super::{SqliteStore, json_texts, repeats, select_accounts};
@@ -30,6 +31,20 @@ impl AccountStore for SqliteStore {
                 .map_err(unavailable)?;
             let keys = self.keys.clone();
             offload(rows.len(), move || stored_accounts(rows, &keys)).await
+        })
+    }
+
+    fn account(&self, id: &AccountId) -> BoxFuture<'_, Result<Account, StoreError>> {
+        let id = id.clone();
+        Box::pin(async move {
+            let row: Option<AccountRow> = sqlx::query_as(select_accounts!("WHERE id = ?"))
+                .bind(id.as_str())
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(unavailable)?;
+            let row = existing(row, "the account")?;
+            let found = stored_accounts(vec![row], &self.keys).into_iter().next();
+            existing(found.map(|stored| stored.account), "the account")
         })
     }
 

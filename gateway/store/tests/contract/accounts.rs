@@ -46,6 +46,10 @@ pub async fn a_new_seat_is_added(fixture: Fixture) {
     let list = store.accounts().list().await.unwrap();
     assert_eq!(list.len(), 1);
     assert_eq!((&list[0].account, &list[0].quota, list[0].version), (&expected, &None, version(1)));
+    assert_eq!(store.accounts().account(&expected.id).await.unwrap(), expected);
+    let gone = AccountId::parse("acc_gone").unwrap();
+    let missing = store.accounts().account(&gone).await;
+    assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{missing:?}");
     assert_eq!(stored(&store, &account.id).await, (tokens("a"), 1));
 }
 

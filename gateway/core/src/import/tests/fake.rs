@@ -127,6 +127,10 @@ impl AccountStore for FakeStore {
         done(Ok(self.0.lock().rows.iter().map(stored).collect()))
     }
 
+    fn account(&self, _: &AccountId) -> BoxFuture<'_, Result<Account, StoreError>> {
+        unused()
+    }
+
     fn import(
         &self,
         account: NewAccount,
