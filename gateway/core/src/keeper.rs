@@ -328,7 +328,7 @@ mod tests {
         let keeper = TokenKeeper::new(store, refresher, TaskTracker::new(), Arc::new(Unseen));
         keeper.load(&id).await.unwrap();
         // The first rotation is durable and read from the store, but its process has not ended yet.
-        drop(keeper.start(&id, &keeper.cell(&id).unwrap()));
+        drop(keeper.start(&id, &keeper.cell(&id).unwrap(), None));
         tokio::task::yield_now().await;
         keeper.load(&id).await.unwrap();
         assert_eq!(keeper.peek(&id).unwrap().version, CredentialVersion(2));
@@ -336,5 +336,44 @@ mod tests {
         slow.ends.add_permits(2);
         let renewed = keeper.renew(&id, CredentialVersion(2)).await.unwrap();
         assert_eq!(renewed.version, CredentialVersion(3));
+    }
+
+    /// No rotation ends.
+    #[derive(Default)]
+    struct Stuck(std::sync::atomic::AtomicUsize);
+
+    impl Refresher for Arc<Stuck> {
+        fn refresh(&self, _: AccountId) -> BoxFuture<'static, RefreshOutcome> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            std::future::pending().boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn tokens_that_end_together_set_off_a_few_rotations_and_never_more_than_there_are_places() {
+        let stuck = Arc::new(Stuck::default());
+        let started = || stuck.0.load(std::sync::atomic::Ordering::SeqCst);
+        let store = Arc::new(FakeStore::default());
+        let refresher = Arc::new(stuck.clone());
+        let keeper = TokenKeeper::new(store, refresher, TaskTracker::new(), Arc::new(Unseen));
+        let ids: Vec<AccountId> = (0..3 * MOST_ROTATIONS).map(|_| AccountId::generate()).collect();
+        for id in &ids {
+            let soon = Some(NOW.plus(Duration::from_secs(60)));
+            keeper.adopt(id, Credentials { expires_at: soon, ..tokens("soon") }, CredentialVersion(1));
+        }
+        for _ in 0..2 {
+            for id in &ids {
+                assert!(keeper.token(id, NOW).await.is_ok(), "it is still good");
+            }
+            tokio::task::yield_now().await;
+            assert_eq!(started(), MOST_AHEAD);
+        }
+        for id in &ids {
+            drop(keeper.start(id, &keeper.cell(id).unwrap(), None));
+        }
+        for _ in 0..ids.len() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(started(), MOST_ROTATIONS, "the others wait for a place");
     }
 }
