@@ -23,6 +23,9 @@ use crate::ports::Continues;
 
 /// Seals of one request that tie it to accounts. With its other ties they are fewer than the scheduler looks at.
 const MAX_SEALS: usize = 32;
+/// Of these so many are looked at as compacted histories. One stands in place of all that was before it, so it is the
+/// first that is sealed, unless it was made just now.
+const MAX_COMPACTED: [usize; 2] = [2, 6];
 /// Seals of one request that are looked at when some of them must stay behind.
 const MAX_SEALS_LEFT: usize = 4_096;
 /// What is noted when they did.
@@ -30,14 +33,17 @@ pub(super) const LEFT_REASONING: &str = "reasoning that only another account can
 
 /// The ties of a request to those who sealed something in it, the newest last.
 pub(super) fn ties(client: &str, asked: &Asked, headers: &HeaderMap, body: &Bytes) -> Vec<TieKey> {
-    let (seals, may_be_compacted) = match asked {
+    let (seals, is_own_dialect) = match asked {
         Asked::Responses { .. } | Asked::Call { call: Call::Compact | Call::CodexCompact, .. } => {
-            (seals_in(body, MAX_SEALS), may_hold_compaction(body))
+            (seals_in(body, MAX_SEALS), true)
         }
         Asked::Turn { .. } => (marked_seals_in(body, MAX_SEALS), false),
         Asked::Call { .. } => (Vec::new(), false),
     };
-    let compacted = seals.iter().rev().take(MAX_COMPACTED).filter(|_| may_be_compacted);
+    let may_be_compacted = is_own_dialect && !seals.is_empty() && may_hold_compaction(body);
+    let [oldest, newest] = MAX_COMPACTED;
+    let compacted = seals.iter().take(oldest).chain(seals.iter().skip(oldest).rev().take(newest));
+    let compacted = compacted.filter(|_| may_be_compacted);
     let compacted = compacted.filter_map(|seal| key(SealKind::Compaction, client, seal));
     let mut ties: Vec<TieKey> =
         seals.iter().filter_map(|seal| key(SealKind::Reasoning, client, seal)).collect();
@@ -45,9 +51,6 @@ pub(super) fn ties(client: &str, asked: &Asked, headers: &HeaderMap, body: &Byte
     ties.extend(turn_state(client, headers));
     ties
 }
-
-/// Seals that are looked at as compacted histories: a client keeps the newest, and what came after it.
-const MAX_COMPACTED: usize = 8;
 
 fn key(kind: SealKind, client: &str, seal: &str) -> Option<TieKey> {
     let tie = match kind {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway_domain::{AccountId, Timestamp};
 
 use super::price::{Cached, KeptCache};
-use super::{Affinity, Home, Owner, TieKey};
+use super::{Affinity, HardTie, Home, Owner, Tie, TieKey};
 use crate::elapsed::within;
 
 /// Ties noted between two savings.
@@ -41,7 +41,9 @@ impl Affinity {
     /// Remembers a tie, and notes it for the store where that is news.
     pub(super) fn note(&mut self, key: TieKey, home: Home, now: Timestamp) {
         let mut home = home;
-        if !within(home.noted_at, NOTE_EVERY, now) && self.unsaved.len() < MAX_UNSAVED {
+        // A turn is over in minutes, and each has another state: what a restart forgets of it costs nothing.
+        let lasts = key.tie() != Tie::Hard(HardTie::TurnState);
+        if lasts && !within(home.noted_at, NOTE_EVERY, now) && self.unsaved.len() < MAX_UNSAVED {
             self.unsaved.insert(key);
             home.noted_at = Some(now);
         }

@@ -162,8 +162,9 @@ fn what_can_be_left_behind_leads_to_a_maker_who_is_able() {
     affinity.learn(&[reasoning("a1"), reasoning("a2")], A, now(0));
     affinity.learn(&[reasoning("b1"), turn], B, now(0));
     affinity.disown(&[reasoning("x")], now(0));
-    let (both, a, b, nobody): (fn(Owner) -> bool, fn(Owner) -> bool, fn(Owner) -> bool, fn(Owner) -> bool) =
-        (|one| one == A || one == B, |one| one == A, |one| one == B, |_| false);
+    type Able = fn(Owner) -> bool;
+    let both: Able = |one| one == A || one == B;
+    let (a, b, nobody): (Able, Able, Able) = (|one| one == A, |one| one == B, |_| false);
     let thought = HardTie::Reasoning;
     for (name, keys, able, expect) in [
         (
@@ -217,7 +218,7 @@ fn who_serves_does_not_get_what_somebody_else_sealed() {
     served(&mut affinity, &made, A, Visit::Moving, 59 * 60);
     assert!(affinity.unsaved.is_empty());
     served(&mut affinity, &made, A, Visit::Moving, 23 * 60 * 60);
-    assert_eq!(affinity.unsaved.len(), made.len());
+    assert_eq!(affinity.unsaved.len(), made.len() - 1, "the state of a turn is not stored");
     assert_eq!(affinity.whose(made[2], A, now(46 * 60 * 60)), Whose::Own);
     affinity.disown(&made, now(46 * 60 * 60));
     assert_eq!(affinity.whose(made[2], A, now(46 * 60 * 60)), Whose::Foreign);
