@@ -74,8 +74,12 @@ async fn bench(options: &Options) -> Result<()> {
 
 /// Tells what was found.
 fn finish(mut findings: Findings, options: &Options) -> Result<()> {
-    findings.judge();
-    findings.print();
+    if options.crowd {
+        findings.print_crowd();
+    } else {
+        findings.judge();
+        findings.print();
+    }
     if let Some(path) = &options.json {
         let text = serde_json::to_vec_pretty(&json!(findings)).context("write the findings as JSON")?;
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;

@@ -132,7 +132,8 @@ impl Findings {
         line(&format!("  list of {} accounts {:>18.0} ms", pool::LISTED, self.pool.list_ms));
     }
 
-    fn print_crowd(&self) {
+    /// Prints what a large pool at work costs.
+    pub(crate) fn print_crowd(&self) {
         let crowd::Findings { calm, busy, list_ms, chart_ms, renewed, measured } = &self.crowd;
         line(&format!("\n{} accounts at work, and turns meanwhile (2 KB, 8 at once).", crowd::CROWD));
         line(&format!("  {:<34} {:>9} {:>9} {:>9} {:>11}", "", "req/s", "p50 us", "p99 us", "longest ms"));

@@ -180,7 +180,8 @@ async fn a_conversation_stays_where_its_cache_is() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_session_header_names_a_conversation() -> Result<()> {
     let gateway = InProcess::start(lab(3)).await?;
-    for name in ["session-id", "session_id", "x-session-id"] {
+    for name in ["session-id", "session_id", "x-session-id", "x-codex-session-id", "x-codex-conversation-id"]
+    {
         let mut homes = HashSet::new();
         for _ in 0..4 {
             let headers =

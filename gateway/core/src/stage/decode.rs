@@ -29,8 +29,15 @@ const MAX_FILES_NAMED: usize = 16;
 /// How Codex clients name themselves, in `user-agent` or `originator` (facts: codex-lb 1.2.2, clients 2.2).
 const CODEX_NAMES: &[&str] = &["codex_", "codex-tui", "codex desktop", "codex "];
 
-/// Headers that name a conversation, in the order they are believed (facts: clients 6).
-const SESSION_HEADERS: &[&str] = &["session-id", "session_id", "x-session-affinity", "x-session-id"];
+/// Headers that name a conversation, in the order they are believed (facts: clients 6, codex-lb 3.3).
+const SESSION_HEADERS: &[&str] = &[
+    "session-id",
+    "session_id",
+    "x-session-affinity",
+    "x-session-id",
+    "x-codex-session-id",
+    "x-codex-conversation-id",
+];
 
 /// A request that was understood.
 #[derive(Debug)]
