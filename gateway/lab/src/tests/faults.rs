@@ -31,7 +31,8 @@ async fn every_row_of_the_table_can_be_given() {
         };
         assert_eq!(response.status().as_u16(), row.status, "{}", row.name);
         for (name, value) in row.headers {
-            assert_eq!(response.headers()[*name], *value, "{}", row.name);
+            let value = if *value == "@DATE@" { "Fri, 15 Jan 2027 08:00:09 GMT" } else { value };
+            assert_eq!(response.headers()[*name], value, "{}", row.name);
         }
         if row.place == ErrorPlace::Backend {
             assert!(response.headers().contains_key("x-codex-primary-used-percent"), "{}", row.name);

@@ -54,8 +54,9 @@ pub fn may_hold_compaction(body: &[u8]) -> bool {
 /// The first, and the last of the rest.
 fn few(mut places: Vec<usize>, most: usize) -> Vec<usize> {
     if places.len() > most {
-        places.drain(1.min(most)..=places.len() - most);
-        places.truncate(most);
+        let newest = places.split_off(places.len() - most.saturating_sub(1));
+        places.truncate(most.min(1));
+        places.extend(newest);
     }
     places
 }
