@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(clock.now(), 1_700_000_000);
         clock.advance(Duration::from_millis(2_500));
         assert_eq!(same.now_ms(), 1_700_000_002_500);
-        assert_eq!(same.rfc3339(), "2023-11-14T22:13:22Z");
+        assert_eq!(same.rfc3339(), "2023-11-14T22:13:22.5Z");
     }
 
     #[test]
