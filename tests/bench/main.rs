@@ -3,6 +3,7 @@
 //! It reports and never judges by its exit code: a benchmark on a shared machine is no test. Every part whose CPU is
 //! counted runs as a process of its own; this one generates the load.
 
+mod crowds;
 mod field;
 mod lab;
 mod load;
@@ -10,6 +11,7 @@ mod measure;
 mod memory;
 mod nginx;
 mod options;
+mod pairs;
 mod pool;
 mod process;
 mod ranking;
@@ -17,13 +19,14 @@ mod relay;
 mod report;
 mod streams;
 mod throughput;
+mod translators;
 mod turns;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::field::Field;
-use crate::options::{Options, Role};
+use crate::options::{Options, Part, Role};
 use crate::report::{Findings, say};
 
 fn main() -> Result<()> {
@@ -50,21 +53,39 @@ fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime> {
 }
 
 async fn bench(options: &Options) -> Result<()> {
-    let (ranking, pool) = match options.busy {
-        None => (ranking::run(options.pace())?, pool::run().await?),
-        Some(_) => (Vec::new(), pool::Findings::default()),
-    };
+    let pace = options.pace();
+    let mut findings = Findings::default();
+    if options.wants(Part::Ranking) {
+        findings.ranking = ranking::run(pace)?;
+    }
+    if options.wants(Part::Pool) {
+        findings.pool = pool::run().await?;
+    }
+    if options.wants(Part::Translators) {
+        findings.translators = translators::run(pace)?;
+    }
     say("starting the lab, the relays, nginx and the gateway");
     let mut field = Field::start().await?;
     if let Some(span) = options.busy {
         return throughput::keep_busy(&field, span).await;
     }
     // Memory first: traffic leaves a heap behind that would hide what an open stream costs.
-    let memory = memory::run(&field).await?;
-    let throughput = throughput::run(&mut field, options.pace()).await?;
-    let streams = streams::run(&field, options.pace()).await?;
+    if options.wants(Part::Memory) {
+        findings.memory = memory::run(&field).await?;
+    }
+    if options.wants(Part::Crowds) {
+        findings.crowds = crowds::run(&field).await?;
+    }
+    if options.wants(Part::Throughput) {
+        findings.throughput = throughput::run(&mut field, pace).await?;
+    }
+    if options.wants(Part::Streams) {
+        findings.streams = streams::run(&field, pace).await?;
+    }
+    if options.wants(Part::Pairs) {
+        findings.pairs = pairs::run(&field, pace).await?;
+    }
     drop(field);
-    let mut findings = Findings { memory, throughput, streams, ranking, pool, goals: Vec::new() };
     findings.judge();
     findings.print();
     if let Some(path) = &options.json {

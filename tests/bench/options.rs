@@ -18,12 +18,46 @@ pub(crate) enum Role {
 
 /// How to measure.
 pub(crate) struct Options {
-    /// In about half a minute instead of four.
+    /// In about a minute instead of ten, and without the crowds.
     quick: bool,
+    /// Only these parts; all when none is named.
+    only: Vec<Part>,
     /// Where the findings also go.
     pub(crate) json: Option<PathBuf>,
     /// Instead of measuring, keep the gateway busy for this long, for a profiler.
     pub(crate) busy: Option<Duration>,
+}
+
+/// A part of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Ranking,
+    Pool,
+    Memory,
+    Throughput,
+    Streams,
+    Pairs,
+    Translators,
+    Crowds,
+}
+
+impl Part {
+    const ALL: [(Self, &'static str); 8] = [
+        (Self::Ranking, "ranking"),
+        (Self::Pool, "pool"),
+        (Self::Memory, "memory"),
+        (Self::Throughput, "throughput"),
+        (Self::Streams, "streams"),
+        (Self::Pairs, "pairs"),
+        (Self::Translators, "translators"),
+        (Self::Crowds, "crowds"),
+    ];
+
+    fn parse(word: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|(_, name)| *name == word);
+        let names = Self::ALL.map(|(_, name)| name).join(", ");
+        Ok(found.with_context(|| format!("`{word}` is no part of the run; there are {names}"))?.0)
+    }
 }
 
 /// What the lab process needs.
@@ -54,6 +88,15 @@ pub(crate) struct Pace {
 }
 
 impl Options {
+    /// Whether a part is measured.
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        match self.only.as_slice() {
+            [] if self.busy.is_some() => false,
+            [] => !(self.quick && part == Part::Crowds),
+            only => only.contains(&part),
+        }
+    }
+
     pub(crate) fn pace(&self) -> Pace {
         if self.quick {
             Pace { rounds: 2, turn: Duration::from_millis(250), ranking: Duration::from_millis(300) }
@@ -85,6 +128,7 @@ impl Role {
             }
             _ => Self::Bench(Options {
                 quick: arguments.flag("--quick"),
+                only: parts(arguments.value("--only")?)?,
                 json: arguments.value("--json")?.map(PathBuf::from),
                 busy: seconds(arguments.value("--busy")?)?,
             }),
@@ -92,10 +136,17 @@ impl Role {
         match arguments.0.first() {
             None => Ok(role),
             Some(unknown) => {
-                bail!("`{unknown}` is not known; there are --quick, --json FILE and --busy SECONDS")
+                bail!(
+                    "`{unknown}` is not known; there are --quick, --only PART,.., --json FILE and --busy SECONDS"
+                )
             }
         }
     }
+}
+
+fn parts(value: Option<String>) -> Result<Vec<Part>> {
+    let words = value.iter().flat_map(|value| value.split(','));
+    words.map(|word| Part::parse(word.trim())).collect()
 }
 
 fn seconds(value: Option<String>) -> Result<Option<Duration>> {
