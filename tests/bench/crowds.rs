@@ -1,7 +1,7 @@
 //! What an open stream holds when there are thousands: over server-sent events and over WebSocket, each crowd on a gateway
 //! that has served nobody else.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use futures_util::{SinkExt, StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
@@ -20,6 +20,9 @@ use crate::turns::OPEN_ANSWER;
 const CROWDS: [usize; 2] = [1_000, 5_000];
 /// Streams that are being opened at once.
 const OPENING: usize = 32;
+
+/// Frames before the answer's first.
+const MOST_BEFORE: usize = 4;
 
 /// How a stream comes.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +126,14 @@ async fn socket(field: &Field, target: &Target, number: usize) -> Result<WebSock
         "stream": true, "store": false, "prompt_cache_key": session,
     });
     socket.send(Message::text(turn.to_string())).await?;
-    let first = socket.next().await.context("the socket ended at once")??;
-    ensure!(first.to_text().is_ok_and(|text| text.contains("response.created")), "it began with {first:?}");
-    Ok(socket)
+    // What is told about limits comes before the answer.
+    for _ in 0..MOST_BEFORE {
+        let frame = socket.next().await.context("the socket ended at once")??;
+        let text = frame.to_text().unwrap_or_default();
+        ensure!(!text.contains(r#""type":"error""#), "it began with {text}");
+        if text.contains("response.created") {
+            return Ok(socket);
+        }
+    }
+    bail!("no answer began")
 }

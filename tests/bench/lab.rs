@@ -53,6 +53,7 @@ pub(crate) async fn run(options: LabOptions) -> Result<()> {
             drop(
                 hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
+                    .with_upgrades()
                     .await,
             );
         });
