@@ -63,6 +63,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gateway-lab",
             "gateway-plugin-host",
             "gateway-policy-host",
+            // The benchmark measures the codecs by themselves.
+            "gateway-protocol",
             "gateway-scheduler",
             "gateway-store",
         ],
