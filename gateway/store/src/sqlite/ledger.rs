@@ -69,11 +69,8 @@ impl Ledger for SqliteStore {
     fn used_by(&self, client: &str) -> BoxFuture<'_, Result<ClientUsage, StoreError>> {
         let client = client.to_owned();
         Box::pin(async move {
-            let row: ClientUsageRow = sqlx::query_as(USED_BY)
-            .bind(client)
-            .fetch_one(&self.readers)
-            .await
-            .map_err(unavailable)?;
+            let row: ClientUsageRow =
+                sqlx::query_as(USED_BY).bind(client).fetch_one(&self.readers).await.map_err(unavailable)?;
             Ok(row.usage())
         })
     }

@@ -110,10 +110,9 @@ fn claims(input: &[u8]) {
 }
 
 fn quota(input: &[u8]) {
-    for quota in [quota_from_usage(input, NOW), quota_from_event(input, NOW), quota_from_status(input, NOW)] {
-        if let Some(quota) = quota {
-            must_be_json("the pool's quota", &usage_body(&quota, true, NOW));
-        }
+    let read = [quota_from_usage(input, NOW), quota_from_event(input, NOW), quota_from_status(input, NOW)];
+    for quota in read.into_iter().flatten() {
+        must_be_json("the pool's quota", &usage_body(&quota, true, NOW));
     }
     seen(redemption(input));
 }

@@ -77,7 +77,7 @@ pub(crate) fn cut() -> ErrorReport {
 /// What becomes of the events.
 enum Writer {
     Encoder(Box<dyn EventEncoder>),
-    Fold(Collector),
+    Fold(Box<Collector>),
 }
 
 /// One answer on its way.
@@ -108,7 +108,7 @@ impl Answer {
 
     /// For a client that reads one object.
     pub(crate) fn folded(route: &Route) -> Self {
-        Self::with(route, Writer::Fold(Collector::default()))
+        Self::with(route, Writer::Fold(Box::default()))
     }
 
     fn with(route: &Route, writer: Writer) -> Self {
