@@ -141,7 +141,7 @@ async fn a_socket_of_age_makes_room_and_the_conversation_goes_on() -> Result<()>
     }
     assert!(transports(&gateway, turns).iter().all(|one| *one == Some(Transport::WebSocket)));
     for one in gateway.settlements(turns).await? {
-        assert_eq!((one.outcome.as_str(), one.attempts), ("completed", 1), "{one:?}");
+        assert_eq!((&*one.outcome, one.attempts), ("completed", 1), "{one:?}");
     }
     gateway.stop().await
 }
