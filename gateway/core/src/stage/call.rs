@@ -212,6 +212,8 @@ impl Call {
             | Self::ImageEdits
             | Self::CodexImageEdits => Some(CallText::Member("prompt")),
             Self::CreateFile | Self::FileUploaded | Self::Control => None,
+            // Where filters read requests nobody upstream is asked (see `counting`).
+            Self::CountTokens => None,
         }
     }
 
