@@ -15,6 +15,8 @@ use crate::process::{Memory, Process, accepts, free_address, healthy};
 
 /// Accounts in the pool. Sixteen carry 1,024 turns at once, a few more than the open streams need.
 const ACCOUNTS: usize = 16;
+/// Accounts of the gateway that carries a crowd: six thousand turns at once.
+const CROWD_ACCOUNTS: usize = 96;
 /// A gateway that started asks every account for its quota; after this it has.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -71,6 +73,16 @@ pub(crate) struct Credentials {
     pub(crate) workspace: String,
 }
 
+/// An account that is opened by a key.
+pub(crate) struct KeyAccount<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) key: &'a str,
+    /// The one model that it serves.
+    pub(crate) model: &'a str,
+    /// What a compatible server speaks; the others' kind says it.
+    pub(crate) dialect: Option<&'a str>,
+}
+
 /// All of them. Ended in the order of the fields.
 pub(crate) struct Field {
     pub(crate) targets: Vec<Target>,
@@ -122,6 +134,37 @@ impl Field {
         Ok(())
     }
 
+    /// A gateway of its own that can carry a crowd; it ends with what is returned.
+    pub(crate) async fn for_a_crowd(&self, name: &str) -> Result<Target> {
+        let (upstream, folder) = (self.target(Kind::Direct)?.address, self._scratch.path());
+        let data = folder.join(name);
+        std::fs::create_dir_all(&data)?;
+        let mut import = gateway(upstream, &data)?;
+        run(import.args(["account", "import"]).arg(auth_folder(folder).join("all.json")))?;
+        let target = start_gateway(Kind::Switchyard, "builtin:usage-balanced", upstream, &data)?;
+        tokio::time::sleep(QUIET).await;
+        Ok(target)
+    }
+
+    /// A gateway with one account for each dialect of an upstream, told apart by their models.
+    pub(crate) async fn for_dialects(&self, accounts: &[KeyAccount<'_>]) -> Result<Target> {
+        let (upstream, folder) = (self.target(Kind::Direct)?.address, self._scratch.path());
+        let data = folder.join("dialects");
+        std::fs::create_dir_all(&data)?;
+        for account in accounts {
+            let mut add = gateway(upstream, &data)?;
+            add.args(["account", "add-key", "--kind", account.kind, account.kind]);
+            add.args(["--account-key", account.key, &format!("models={}", account.model)]);
+            if let Some(dialect) = account.dialect {
+                add.args(["--base-url", &format!("http://{upstream}/v1"), &format!("dialects={dialect}")]);
+            }
+            run(&mut add)?;
+        }
+        let target = start_gateway(Kind::Switchyard, "builtin:usage-balanced", upstream, &data)?;
+        tokio::time::sleep(QUIET).await;
+        Ok(target)
+    }
+
     pub(crate) fn target(&self, kind: Kind) -> Result<&Target> {
         let found = self.targets.iter().find(|target| target.kind == kind);
         found.with_context(|| format!("{} was not started", kind.label()))
@@ -135,10 +178,11 @@ fn start_lab(address: SocketAddr, folder: &Path) -> Result<Process> {
         "--listen",
         &address.to_string(),
         "--accounts",
-        &ACCOUNTS.to_string(),
+        &CROWD_ACCOUNTS.to_string(),
         "--auth-dir",
     ]);
-    command.arg(folder);
+    std::fs::create_dir_all(auth_folder(folder))?;
+    command.arg(auth_folder(folder));
     Process::start(command, &folder.join("lab.out"), || accepts(address))
 }
 
@@ -170,6 +214,8 @@ pub(crate) fn gateway(upstream: SocketAddr, data: &Path) -> Result<Command> {
         .env("SWITCHYARD_DATA_DIR", data)
         .env("SWITCHYARD_UPSTREAM__CHATGPT_URL", format!("http://{upstream}/backend-api"))
         .env("SWITCHYARD_UPSTREAM__OAUTH_URL", format!("http://{upstream}"))
+        .env("SWITCHYARD_UPSTREAM__OPENAI_URL", format!("http://{upstream}/v1"))
+        .env("SWITCHYARD_UPSTREAM__ANTHROPIC_URL", format!("http://{upstream}"))
         .env("SWITCHYARD_LOG__FILTER", "warn")
         .current_dir(data);
     Ok(command)
@@ -188,16 +234,26 @@ fn import_accounts(upstream: SocketAddr, folder: &Path) -> Result<PathBuf> {
 fn import_into(upstream: SocketAddr, folder: &Path, data: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(data)?;
     for index in 0..ACCOUNTS {
-        let file = auth_file(folder, index);
-        let output = gateway(upstream, data)?.args(["account", "import"]).arg(&file).output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "importing {} failed: {said}", file.display());
+        run(gateway(upstream, data)?.args(["account", "import"]).arg(auth_file(folder, index)))?;
     }
     Ok(data.to_owned())
 }
 
+/// Runs one command of the gateway to its end.
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("start {command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{:?} failed: {said}", command.get_args().collect::<Vec<_>>());
+    Ok(())
+}
+
 pub(crate) fn auth_file(folder: &Path, index: usize) -> PathBuf {
-    folder.join(format!("{index}.json"))
+    auth_folder(folder).join(format!("{index}.json"))
+}
+
+/// Where the lab leaves one `auth.json` per account.
+pub(crate) fn auth_folder(folder: &Path) -> PathBuf {
+    folder.join("auth")
 }
 
 pub(crate) fn credentials(folder: &Path) -> Result<Credentials> {

@@ -25,13 +25,17 @@ const DELTA: &[u8] = b"event: response.output_text.delta";
 /// Serves until the process is ended.
 pub(crate) async fn run(options: LabOptions) -> Result<()> {
     let accounts = (0..options.accounts).map(account).collect();
-    let lab = Lab::new(LabConfig { accounts, ..LabConfig::bench() });
+    let lab = Lab::new(LabConfig { accounts, sockets: true, ..LabConfig::bench() });
+    let mut all = Vec::with_capacity(options.accounts);
     for index in 0..options.accounts {
         let auth = lab.issue_auth_json_living(index, Lifetime::For(options.lifetime));
         let auth = auth.context("the lab does not have this account")?;
         let file = options.auth_dir.join(format!("{index}.json"));
         std::fs::write(&file, auth.to_string()).with_context(|| format!("write {}", file.display()))?;
+        all.push(auth);
     }
+    // And all together, for who imports them all.
+    std::fs::write(options.auth_dir.join("all.json"), serde_json::to_vec(&all)?)?;
     let listener = TcpListener::bind(options.listen).await?;
     let router = TowerToHyperService::new(router(&lab));
     loop {
@@ -47,6 +51,7 @@ pub(crate) async fn run(options: LabOptions) -> Result<()> {
             drop(
                 hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
+                    .with_upgrades()
                     .await,
             );
         });

@@ -82,6 +82,24 @@ impl Connection {
         session: &str,
         body: Bytes,
     ) -> Result<Self> {
+        let headers = [
+            (AUTHORIZATION.as_str(), format!("Bearer {}", credentials.token)),
+            (USER_AGENT.as_str(), "codex_exec/0.169.0 (Linux; x86_64) bench".to_owned()),
+            (ACCEPT.as_str(), "text/event-stream".to_owned()),
+            ("chatgpt-account-id", credentials.workspace.clone()),
+            ("originator", "codex_exec".to_owned()),
+            ("session-id", session.to_owned()),
+        ];
+        Self::open_at(address, PATH, &headers, body).await
+    }
+
+    /// The same at another path, for another client.
+    pub(crate) async fn open_at(
+        address: SocketAddr,
+        path: &'static str,
+        said: &[(&str, String)],
+        body: Bytes,
+    ) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
@@ -90,19 +108,12 @@ impl Connection {
             drop(connection.await);
         });
         let mut headers = HeaderMap::new();
-        for (name, value) in [
-            (HOST.as_str(), address.to_string()),
-            (AUTHORIZATION.as_str(), format!("Bearer {}", credentials.token)),
-            (USER_AGENT.as_str(), "codex_exec/0.169.0 (Linux; x86_64) bench".to_owned()),
-            (ACCEPT.as_str(), "text/event-stream".to_owned()),
-            (CONTENT_TYPE.as_str(), "application/json".to_owned()),
-            ("chatgpt-account-id", credentials.workspace.clone()),
-            ("originator", "codex_exec".to_owned()),
-            ("session-id", session.to_owned()),
-        ] {
-            headers.insert(hyper::header::HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+        headers.insert(HOST, HeaderValue::try_from(address.to_string())?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in said {
+            headers.insert(hyper::header::HeaderName::try_from(*name)?, HeaderValue::try_from(value)?);
         }
-        Ok(Self { sender, headers, uri: Uri::from_static(PATH), body })
+        Ok(Self { sender, headers, uri: Uri::from_static(path), body })
     }
 
     /// Sends the turn and waits for the answer's head.

@@ -3,14 +3,16 @@
 //! It reports and never judges by its exit code: a benchmark on a shared machine is no test. Every part whose CPU is
 //! counted runs as a process of its own; this one generates the load.
 
-mod crowd;
+mod crowds;
 mod field;
 mod lab;
+mod large_pool;
 mod load;
 mod measure;
 mod memory;
 mod nginx;
 mod options;
+mod pairs;
 mod pool;
 mod process;
 mod ranking;
@@ -18,13 +20,14 @@ mod relay;
 mod report;
 mod streams;
 mod throughput;
+mod translators;
 mod turns;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::field::Field;
-use crate::options::{Options, Role};
+use crate::options::{Options, Part, Role};
 use crate::report::{Findings, say};
 
 fn main() -> Result<()> {
@@ -51,35 +54,44 @@ fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime> {
 }
 
 async fn bench(options: &Options) -> Result<()> {
-    if options.crowd {
-        let crowd = crowd::run(options.pace()).await?;
-        return finish(Findings { crowd, ..Findings::default() }, options);
+    let pace = options.pace();
+    let mut findings = Findings::default();
+    if options.wants(Part::Ranking) {
+        findings.ranking = ranking::run(pace)?;
     }
-    let (ranking, pool, crowd) = match options.busy {
-        None => (ranking::run(options.pace())?, pool::run().await?, crowd::run(options.pace()).await?),
-        Some(_) => (Vec::new(), pool::Findings::default(), crowd::Findings::default()),
-    };
+    if options.wants(Part::Pool) {
+        findings.pool = pool::run().await?;
+    }
+    if options.wants(Part::LargePool) {
+        findings.large_pool = Some(large_pool::run(pace).await?);
+    }
+    if options.wants(Part::Translators) {
+        findings.translators = translators::run(pace)?;
+    }
     say("starting the lab, the relays, nginx and the gateway");
     let mut field = Field::start().await?;
     if let Some(span) = options.busy {
         return throughput::keep_busy(&field, span).await;
     }
     // Memory first: traffic leaves a heap behind that would hide what an open stream costs.
-    let memory = memory::run(&field).await?;
-    let throughput = throughput::run(&mut field, options.pace()).await?;
-    let streams = streams::run(&field, options.pace()).await?;
-    drop(field);
-    finish(Findings { memory, throughput, streams, ranking, pool, crowd, goals: Vec::new() }, options)
-}
-
-/// Tells what was found.
-fn finish(mut findings: Findings, options: &Options) -> Result<()> {
-    if options.crowd {
-        findings.print_crowd();
-    } else {
-        findings.judge();
-        findings.print();
+    if options.wants(Part::Memory) {
+        findings.memory = memory::run(&field).await?;
     }
+    if options.wants(Part::Crowds) {
+        findings.crowds = crowds::run(&field).await?;
+    }
+    if options.wants(Part::Throughput) {
+        findings.throughput = throughput::run(&mut field, pace).await?;
+    }
+    if options.wants(Part::Streams) {
+        findings.streams = streams::run(&field, pace).await?;
+    }
+    if options.wants(Part::Pairs) {
+        findings.pairs = pairs::run(&field, pace).await?;
+    }
+    drop(field);
+    findings.judge();
+    findings.print();
     if let Some(path) = &options.json {
         let text = serde_json::to_vec_pretty(&json!(findings)).context("write the findings as JSON")?;
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;

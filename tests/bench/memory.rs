@@ -20,7 +20,7 @@ pub(crate) const STREAMS: usize = 1_000;
 const OPENING: usize = 32;
 const BODY_BYTES: usize = 2 * 1024;
 /// After this nothing moves any more.
-const SETTLE: Duration = Duration::from_millis(500);
+pub(crate) const SETTLE: Duration = Duration::from_millis(500);
 
 /// What everybody held.
 #[derive(Debug, Default, Serialize)]
@@ -76,7 +76,7 @@ async fn row(field: &Field, target: &Target) -> Result<Row> {
 }
 
 /// Starts a stream and reads its first event.
-async fn open(field: &Field, target: &Target, number: usize) -> Result<(Connection, Incoming)> {
+pub(crate) async fn open(field: &Field, target: &Target, number: usize) -> Result<(Connection, Incoming)> {
     let session = format!("open-{number:05}");
     let body = turn(&session, BODY_BYTES, OPEN_ANSWER);
     let mut connection = Connection::open(target.address, &field.credentials, &session, body).await?;

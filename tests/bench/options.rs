@@ -18,14 +18,48 @@ pub(crate) enum Role {
 
 /// How to measure.
 pub(crate) struct Options {
-    /// In about half a minute instead of four.
+    /// In about a minute instead of ten, without the crowds and the large pool.
     quick: bool,
+    /// Only these parts; all when none is named.
+    only: Vec<Part>,
     /// Where the findings also go.
     pub(crate) json: Option<PathBuf>,
-    /// Only the large pool at work, which needs nothing but the two binaries.
-    pub(crate) crowd: bool,
     /// Instead of measuring, keep the gateway busy for this long, for a profiler.
     pub(crate) busy: Option<Duration>,
+}
+
+/// A part of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Ranking,
+    Pool,
+    Memory,
+    Throughput,
+    Streams,
+    Pairs,
+    Translators,
+    Crowds,
+    LargePool,
+}
+
+impl Part {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Ranking, "ranking"),
+        (Self::Pool, "pool"),
+        (Self::Memory, "memory"),
+        (Self::Throughput, "throughput"),
+        (Self::Streams, "streams"),
+        (Self::Pairs, "pairs"),
+        (Self::Translators, "translators"),
+        (Self::Crowds, "crowds"),
+        (Self::LargePool, "large-pool"),
+    ];
+
+    fn parse(word: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|(_, name)| *name == word);
+        let names = Self::ALL.map(|(_, name)| name).join(", ");
+        Ok(found.with_context(|| format!("`{word}` is no part of the run; there are {names}"))?.0)
+    }
 }
 
 /// What the lab process needs.
@@ -58,6 +92,15 @@ pub(crate) struct Pace {
 }
 
 impl Options {
+    /// Whether a part is measured.
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        match self.only.as_slice() {
+            [] if self.busy.is_some() => false,
+            [] => !(self.quick && matches!(part, Part::Crowds | Part::LargePool)),
+            only => only.contains(&part),
+        }
+    }
+
     pub(crate) fn pace(&self) -> Pace {
         if self.quick {
             Pace { rounds: 2, turn: Duration::from_millis(250), ranking: Duration::from_millis(300) }
@@ -91,7 +134,7 @@ impl Role {
             }
             _ => Self::Bench(Options {
                 quick: arguments.flag("--quick"),
-                crowd: arguments.flag("--crowd"),
+                only: parts(arguments.value("--only")?)?,
                 json: arguments.value("--json")?.map(PathBuf::from),
                 busy: seconds("--busy", arguments.value("--busy")?)?,
             }),
@@ -99,10 +142,17 @@ impl Role {
         match arguments.0.first() {
             None => Ok(role),
             Some(unknown) => {
-                bail!("`{unknown}` is not known; there are --quick, --crowd, --json FILE and --busy SECONDS")
+                bail!(
+                    "`{unknown}` is not known; there are --quick, --only PART,.., --json FILE and --busy SECONDS"
+                )
             }
         }
     }
+}
+
+fn parts(value: Option<String>) -> Result<Vec<Part>> {
+    let words = value.iter().flat_map(|value| value.split(','));
+    words.map(|word| Part::parse(word.trim())).collect()
 }
 
 fn seconds(name: &str, value: Option<String>) -> Result<Option<Duration>> {

@@ -163,7 +163,7 @@ pub(crate) fn assemble(
     let metrics = Arc::new(Metrics::default());
     let clients = Arc::new(Clients::new()?);
     let providers = Providers::new(&base_urls(settings), clients.clone(), clock.clone())?;
-    let providers = Arc::new(providers.with_sockets(settings.upstream_sockets));
+    let providers = Arc::new(providers.with_sockets(settings.upstream_sockets, settings.upstream_socket_age));
     let issuer = Arc::new(OAuthIssuer::new(&settings.oauth_url, clients, clock.clone())?);
     let (tracker, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (drained, deadline) = (CancellationToken::new(), CancellationToken::new());

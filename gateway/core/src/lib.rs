@@ -7,6 +7,7 @@ pub mod account_settings;
 pub mod accounts;
 pub mod background;
 pub mod co_owned;
+pub mod counting;
 pub mod decisions;
 pub mod destinations;
 pub mod egress;

@@ -92,6 +92,8 @@ pub struct LabApi {
     pub chat: bool,
     /// Whether `/v1/messages` and its token count are there.
     pub messages: bool,
+    /// Whether messages that ask for thinking get some, signed; thinking that was signed elsewhere is refused then.
+    pub thinks: bool,
     /// Whether `/v1/models` is there.
     pub lists_models: bool,
     /// Whether `/v1/responses/compact` is there.
@@ -113,6 +115,7 @@ impl Default for LabApi {
             responses: true,
             chat: true,
             messages: true,
+            thinks: false,
             lists_models: true,
             compact: true,
             embeddings: true,

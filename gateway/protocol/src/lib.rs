@@ -6,6 +6,8 @@
 pub mod calls;
 pub mod chat;
 pub mod codex;
+#[cfg(test)]
+mod fuzz;
 pub mod images;
 mod json;
 mod keep_alive;

@@ -152,14 +152,6 @@ pub(crate) fn stream_code(report: &ErrorReport) -> Cow<'_, str> {
     if report.kind == ErrorKind::Overloaded { "server_error".into() } else { code(report) }
 }
 
-/// The code of a stream that was cut; the pipeline's word for it.
-pub(crate) const CUT_CODE: &str = "stream_incomplete";
-
-/// The report of a stream that was cut.
-pub(crate) fn cut(message: &str) -> ErrorReport {
-    ErrorReport { code: Some(CUT_CODE.to_owned()), ..ErrorReport::new(ErrorKind::Server, message) }
-}
-
 /// A schema for structured output: under `json_schema` in chat, flat in responses.
 #[derive(Deserialize)]
 pub(crate) struct WireSchema<'a> {

@@ -19,8 +19,11 @@ pub struct EventTooLong;
 pub struct SseFramer {
     /// The beginning of an event whose end has not arrived.
     tail: BytesMut,
-    /// How far `tail` was searched: the start of its last, unfinished line.
+    /// Where the last, unfinished line of `tail` starts.
     line_start: usize,
+    /// How far that line was searched for its end: an event of 16 MiB on one line comes in ten thousand pieces, and
+    /// looking through all of it with each piece would be quadratic.
+    searched: usize,
 }
 
 impl SseFramer {
@@ -38,7 +41,8 @@ impl SseFramer {
         };
         let mut event_start = 0;
         let mut line_start = self.line_start;
-        while let Some((line_end, next)) = line_at(&bytes, line_start) {
+        let mut searched = self.searched;
+        while let Some((line_end, next)) = line_at(&bytes, searched) {
             if line_end == line_start {
                 if let Some(event) = bytes.get(event_start..line_start).filter(|event| !event.is_empty()) {
                     on_event(event);
@@ -46,8 +50,12 @@ impl SseFramer {
                 event_start = next;
             }
             line_start = next;
+            searched = next;
         }
         self.line_start = line_start - event_start;
+        // A CR at the very end is looked at again with what follows.
+        let looked_at = bytes.len() - usize::from(bytes.ends_with(b"\r"));
+        self.searched = looked_at.max(line_start) - event_start;
         if event_start == 0 {
             // Taken back as it is, for copying a long event again with each of its pieces would be quadratic.
             self.tail = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
@@ -76,7 +84,7 @@ impl SseFramer {
     }
 }
 
-/// The end of the line that starts at `from`, and the start of the next one. `None` while the line is not
+/// The next end of a line from `from` on, and the start of the next one. `None` while the line is not
 /// complete; a CR at the very end may be half of a CR LF, so it completes nothing yet.
 fn line_at(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
     let end = from + memchr2(b'\n', b'\r', bytes.get(from..)?)?;

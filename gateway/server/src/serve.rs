@@ -18,6 +18,9 @@ use crate::sockets::Sockets;
 
 /// The longest a request's head may take.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+/// What a connection reads ahead, and the longest head. It grows with what is sent and is kept as long as the connection
+/// lives: a stream whose question had 200 KB would hold as much until its end.
+const MAX_BUFFER_BYTES: usize = 16 * 1024;
 /// Connections that are open at once; further ones wait in the listen queue.
 const MAX_CONNECTIONS: usize = 16_384;
 /// The pause after an accept that failed (out of file descriptors, usually).
@@ -40,7 +43,12 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     listener.local_addr()?;
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).pipeline_flush(false);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(MAX_BUFFER_BYTES)
+        .pipeline_flush(false);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -23,8 +23,12 @@ macro_rules! files {
     };
 }
 
-const SQLITE: &[File] = files!("sqlite": 1 "0001_first", 2 "0002_settings_proxies", 3 "0003_scopes_ties");
-const POSTGRES: &[File] = files!("postgres": 1 "0001_first", 2 "0002_settings_proxies", 3 "0003_scopes_ties");
+const SQLITE: &[File] = files!(
+    "sqlite": 1 "0001_first", 2 "0002_settings_proxies", 3 "0003_scopes_ties", 4 "0004_usage_by_client",
+);
+const POSTGRES: &[File] = files!(
+    "postgres": 1 "0001_first", 2 "0002_settings_proxies", 3 "0003_scopes_ties", 4 "0004_usage_by_client",
+);
 
 /// Brings a SQLite file up to date. The caller holds its write lock.
 // A named lifetime and a box: otherwise the compiler cannot see that the future may move between threads.

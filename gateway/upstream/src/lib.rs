@@ -26,7 +26,7 @@ pub use clients::{Clients, MAX_PROXIED_CLIENTS, UNUSED_CLIENT};
 pub use oauth::OAuthIssuer;
 pub use providers::{BaseUrls, Providers};
 pub use proxy::{ProxyUrlError, check_proxy_url};
-pub use sockets::{MAX_SOCKET_TURN_BYTES, NOT_OFFERED_TIME, SocketUse};
+pub use sockets::{MAX_SOCKET_AGE, MAX_SOCKET_TURN_BYTES, NOT_OFFERED_TIME, SocketUse};
 
 use std::time::Duration;
 

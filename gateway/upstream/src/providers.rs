@@ -18,7 +18,7 @@ use crate::address::Address;
 use crate::clients::{Clients, Outgoing};
 use crate::headers::BadCredential;
 use crate::sites::{Site, Sites};
-use crate::sockets::{OverSocket, SocketUse, Sockets, over_socket};
+use crate::sockets::{MAX_SOCKET_AGE, OverSocket, SocketUse, Sockets, over_socket};
 use crate::{BuildError, HEAD_TIME, WHOLE_ANSWER_TIME, codex, gateway, headers, inspect, proxy};
 
 /// Where the providers are, unless an account has an address of its own.
@@ -56,13 +56,14 @@ impl Providers {
     /// # Errors
     /// An address is no URL that can be asked.
     pub fn new(urls: &BaseUrls, clients: Arc<Clients>, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
-        Ok(Self { clients, clock, sites: Sites::new(urls)?, sockets: Sockets::new(SocketUse::default()) })
+        let sockets = Sockets::new(SocketUse::default(), MAX_SOCKET_AGE);
+        Ok(Self { clients, clock, sites: Sites::new(urls)?, sockets })
     }
 
-    /// The same with sockets used otherwise than by default.
+    /// The same with sockets used otherwise than by default, and none again that is older than this.
     #[must_use]
-    pub fn with_sockets(self, when: SocketUse) -> Self {
-        Self { sockets: Sockets::new(when), ..self }
+    pub fn with_sockets(self, when: SocketUse, max_age: Duration) -> Self {
+        Self { sockets: Sockets::new(when, max_age), ..self }
     }
 
     async fn client_turn(

@@ -25,6 +25,9 @@ use parked::Parked;
 
 /// The largest turn that goes over a socket, in bytes: the backend takes frames of 16 MiB (facts: codex-lb 1.5).
 pub const MAX_SOCKET_TURN_BYTES: usize = 15 * 1024 * 1024;
+/// A socket is not used again after this: the backend refuses turns on one that is an hour old
+/// (facts: codex2api 1.6).
+pub const MAX_SOCKET_AGE: Duration = Duration::from_secs(50 * 60);
 /// An upstream that would not upgrade is not asked again for this long.
 pub const NOT_OFFERED_TIME: Duration = Duration::from_secs(600);
 /// So many upstreams are remembered as not offering it.
@@ -54,10 +57,10 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    pub(crate) fn new(when: SocketUse) -> Self {
+    pub(crate) fn new(when: SocketUse, max_age: Duration) -> Self {
         Self {
             when,
-            parked: Arc::default(),
+            parked: Arc::new(Parked::new(max_age)),
             not_offered: Mutex::default(),
             too_large: AtomicUsize::new(MAX_SOCKET_TURN_BYTES),
         }

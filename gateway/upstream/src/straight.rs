@@ -28,6 +28,8 @@ use crate::{BuildError, CONNECT_TIME, IDLE_CONNECTION};
 
 /// How often an idle HTTP/2 connection is asked whether it is still there, and how long it may take to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// What a connection reads ahead, and the longest head of an answer: an idle one keeps it.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
 /// Idle connections kept per host; more are closed.
 const MAX_IDLE_PER_HOST: usize = 256;
 
@@ -55,6 +57,7 @@ impl Straight {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_CONNECTION)
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+            .http1_max_buf_size(MAX_BUFFER_BYTES)
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .http2_keep_alive_timeout(KEEP_ALIVE);

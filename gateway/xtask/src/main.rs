@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod dashboard;
 mod debian;
+mod fuzz;
 mod javascript;
 mod plugins;
 mod progress;
@@ -44,6 +45,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Feed every parser bytes that nobody meant; what it finds is kept as a fixture
+    Fuzz {
+        /// For how long, all targets together
+        seconds: u64,
+        /// Only the targets whose name contains this
+        target: Option<String>,
+    },
     /// Check format, lints and dependencies
     Lint,
     /// Install what tests need: system packages and real clients
@@ -61,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         Command::Build { release } => build::gateway(&root, release).map(drop),
         Command::Test { filter } => test::run(&root, filter.as_deref()),
         Command::Bench { arguments } => bench::run(&root, &arguments),
+        Command::Fuzz { seconds, target } => fuzz::run(&root, seconds, target.as_deref()),
         Command::Lint => test::lint(&root),
         Command::Setup => test::set_up(&root),
         Command::Plugins => {

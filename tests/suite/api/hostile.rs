@@ -2,6 +2,7 @@
 //! its dialect, nothing of it goes upstream, and the next request is served as if nothing had happened.
 
 mod bodies;
+mod forms;
 mod wire;
 
 use anyhow::{Context, Result, ensure};
@@ -75,6 +76,39 @@ async fn bad_calls_are_refused() -> Result<()> {
         refused(path, rows, 18).await.with_context(|| path)?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_forms_are_refused() -> Result<()> {
+    let gateway = InProcess::start(lab(1)).await?;
+    let mut differences = Vec::new();
+    for path in forms::PATHS {
+        let forms = forms::of(path);
+        ensure!(forms.len() >= 16, "the table of {path} shrank to {} forms", forms.len());
+        for form in forms {
+            let shown: String = form.body.chars().take(160).collect();
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", form.content_type.parse()?);
+            let answer = Answer::read(gateway.post_to(path, headers, form.body).await?).await?;
+            if let Err(error) = is_refusal(path, &answer, form.names) {
+                let kind = form.content_type;
+                differences.push(format!(
+                    "{path}, {kind}, {shown:?}\n    wanted 400 naming {:?}; {error}",
+                    form.names
+                ));
+            }
+        }
+    }
+    ensure!(differences.is_empty(), "{} forms:\n{}", differences.len(), differences.join("\n"));
+    let sent = gateway
+        .lab
+        .requests()
+        .into_iter()
+        .filter(|seen| !seen.path.contains("wham") && !seen.path.contains("models"))
+        .count();
+    ensure!(sent == 0, "{sent} went upstream");
+    still_serves(&gateway).await?;
+    gateway.stop().await
 }
 
 /// Method, path, headers, status, type of the error.

@@ -110,6 +110,42 @@ async fn a_conversation_stays_on_its_socket_and_says_only_what_is_new() -> Resul
     gateway.stop().await
 }
 
+/// A conversation outlives its upstream sockets: a young one is used again, an old one makes room, and what the client
+/// sees is the same all along. The new socket is told everything, because it knows nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_of_age_makes_room_and_the_conversation_goes_on() -> Result<()> {
+    const AGE: Duration = Duration::from_millis(700);
+    let gateway =
+        InProcess::start_with(with_sockets(1), |settings| settings.upstream_socket_age = AGE).await?;
+    let mut socket = Socket::open(&gateway.url, "/v1/responses", &[]).await?;
+    let mut last = socket.completed(&listed("turn 0")).await?;
+    let begun = std::time::Instant::now();
+    let mut turns = 1;
+    while seen(&gateway, Route::Socket).len() < 2 {
+        ensure!(begun.elapsed() < 20 * AGE, "the socket is used for ever");
+        let mut next = listed(&format!("turn {turns}"));
+        next["previous_response_id"] = last["response"]["id"].clone();
+        last = socket.completed(&next).await?;
+        turns += 1;
+    }
+    assert!(begun.elapsed() >= AGE / 2, "a young one made room");
+    let frames: Vec<Value> = seen(&gateway, Route::Responses).iter().map(RequestRecord::json).collect();
+    assert_eq!(frames.len(), turns, "each turn was asked once");
+    assert!(turns > 2, "the first socket was used again");
+    let (renewed, before) = frames.split_last().context("none")?;
+    assert!(before.iter().skip(1).all(|frame| frame["previous_response_id"].is_string()));
+    assert_eq!(renewed["previous_response_id"], Value::Null, "the new one knows nothing: {renewed}");
+    let told = renewed["input"].to_string();
+    for nth in 0..turns {
+        assert!(told.contains(&format!("\"turn {nth}\"")), "turn {nth} is missing");
+    }
+    assert!(transports(&gateway, turns).iter().all(|one| *one == Some(Transport::WebSocket)));
+    for one in gateway.settlements(turns).await? {
+        assert_eq!((&*one.outcome, one.attempts), ("completed", 1), "{one:?}");
+    }
+    gateway.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_are_not_shared_between_clients_conversations_or_accounts() -> Result<()> {
     let gateway = InProcess::start(with_sockets(2)).await?;

@@ -3,5 +3,6 @@
 mod files;
 mod functions;
 mod layering;
+mod routes;
 mod tidy;
 mod twins;

@@ -44,6 +44,8 @@ pub struct Settings {
     pub client_sockets: Offered,
     /// When turns go to the Codex backend over WebSocket.
     pub upstream_sockets: SocketUse,
+    /// How long a socket to the Codex backend is used again.
+    pub upstream_socket_age: Duration,
     /// The policy that decides until the dashboard chooses another.
     pub policy: String,
     /// How long a request waits for a place when every account is busy.
@@ -128,6 +130,7 @@ impl Settings {
             callback_port: gateway_server::CALLBACK_PORT,
             client_sockets: Offered::Yes,
             upstream_sockets: SocketUse::Follow,
+            upstream_socket_age: gateway_upstream::MAX_SOCKET_AGE,
             policy: raw::POLICY.to_owned(),
             queue_wait: Duration::from_secs(30),
             keep_settlements: Some(raw::KEEP_SETTLEMENTS),

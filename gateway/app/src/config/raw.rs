@@ -82,6 +82,11 @@ pub const KEYS: &[Key] = &[
         help: "when turns go to the Codex backend over WebSocket: follow (as their client does), always or never",
     },
     Key {
+        name: "websocket.upstream_age",
+        default: "50m",
+        help: "how long a socket to the Codex backend is used again; it refuses turns on one that is an hour old",
+    },
+    Key {
         name: "limits.queue_wait",
         default: "30s",
         help: "how long a request waits for a place when every account is busy",
@@ -249,6 +254,7 @@ impl Raw {
         let policy = self.parse("policy", policy);
         let client_sockets = self.parse("websocket.clients", offered);
         let upstream_sockets = self.parse("websocket.upstream", socket_use);
+        let upstream_socket_age = self.parse("websocket.upstream_age", span);
         let queue_wait = self.parse("limits.queue_wait", span);
         let burst_wait = self.parse("limits.burst_wait", span);
         let keep_settlements = self.parse("limits.keep_settlements", keep);
@@ -271,6 +277,7 @@ impl Raw {
                 callback_port: callback_port?,
                 client_sockets: client_sockets?,
                 upstream_sockets: upstream_sockets?,
+                upstream_socket_age: upstream_socket_age?,
                 policy: policy?,
                 queue_wait: queue_wait?,
                 keep_settlements: keep_settlements?,

@@ -41,6 +41,8 @@ pub enum Call {
     CreateFile,
     /// `POST /backend-api/files/{id}/uploaded`.
     FileUploaded,
+    /// `POST /v1/messages/count_tokens`, where an account can tell (see `counting`).
+    CountTokens,
     /// A control route of the ChatGPT backend (see [`CONTROL_ROUTES`]).
     Control,
 }
@@ -116,6 +118,7 @@ impl Call {
             Self::CodexImageEdits => "/backend-api/codex/images/edits",
             Self::CreateFile => "/backend-api/files",
             Self::FileUploaded => "/backend-api/files/{id}/uploaded",
+            Self::CountTokens => "/v1/messages/count_tokens",
             Self::Control => "/backend-api/control",
         }
     }
@@ -124,7 +127,11 @@ impl Call {
     #[must_use]
     pub const fn max_body_bytes(self) -> usize {
         match self {
-            Self::Compact | Self::CodexCompact | Self::ImageEdits | Self::CodexImageEdits => 64 * MIB,
+            Self::Compact
+            | Self::CodexCompact
+            | Self::ImageEdits
+            | Self::CodexImageEdits
+            | Self::CountTokens => 64 * MIB,
             Self::Transcriptions | Self::Transcribe => 26 * MIB,
             Self::Embeddings => 16 * MIB,
             Self::ImageGenerations | Self::CodexImageGenerations | Self::Control => 8 * MIB,
@@ -135,8 +142,10 @@ impl Call {
     /// The kinds of account that can serve it; nobody else is a candidate.
     #[must_use]
     pub const fn kinds(self) -> &'static [AccountKind] {
-        use AccountKind::{Codex, Gateway, OpenAi, OpenAiCompatible};
+        use AccountKind::{Anthropic, Codex, Gateway, OpenAi, OpenAiCompatible};
         match self {
+            // Those that speak Messages; of the compatible ones not all do.
+            Self::CountTokens => &[Anthropic, OpenAiCompatible, Gateway],
             Self::Embeddings => &[OpenAi, OpenAiCompatible, Gateway],
             // These are the backend's own: only it, or a gateway in front of it, has them.
             Self::Transcribe | Self::CreateFile | Self::FileUploaded | Self::Control => &[Codex, Gateway],
@@ -152,6 +161,7 @@ impl Call {
             Self::Transcriptions => Endpoint::Transcriptions,
             Self::ImageGenerations | Self::CodexImageGenerations => Endpoint::ImageGenerations,
             Self::ImageEdits | Self::CodexImageEdits => Endpoint::ImageEdits,
+            Self::CountTokens => Endpoint::CountTokens,
             Self::Transcribe | Self::CreateFile | Self::FileUploaded | Self::Control => Endpoint::Backend,
         }
     }
@@ -175,6 +185,12 @@ impl Call {
         self.asks_for_a_model()
     }
 
+    /// Whether what an upstream answers says anything about the turns of the account. Counting has limits of its own
+    /// there.
+    const fn is_like_a_turn(self) -> bool {
+        self.asks_for_a_model() && !matches!(self, Self::CountTokens)
+    }
+
     const fn form(self) -> Form {
         match self {
             Self::Transcriptions | Self::Transcribe => Form::Multipart,
@@ -196,6 +212,8 @@ impl Call {
             | Self::ImageEdits
             | Self::CodexImageEdits => Some(CallText::Member("prompt")),
             Self::CreateFile | Self::FileUploaded | Self::Control => None,
+            // Where filters read requests nobody upstream is asked (see `counting`).
+            Self::CountTokens => None,
         }
     }
 
@@ -204,6 +222,7 @@ impl Call {
         match self {
             Self::Compact | Self::CodexCompact => &[Needed::Text("model"), Needed::TextOrList("input")],
             Self::Embeddings => &[Needed::Text("model"), Needed::TextOrList("input")],
+            Self::CountTokens => &[Needed::Text("model"), Needed::TextOrList("messages")],
             Self::Transcriptions => &[Needed::Text("model"), Needed::File(&["file"])],
             Self::Transcribe => &[Needed::File(&["file"])],
             Self::ImageGenerations | Self::CodexImageGenerations => &[Needed::Text("prompt")],
@@ -268,7 +287,7 @@ pub(super) fn read(
         Some(model) => model,
         None => ModelName::parse(call.default_model()).map_err(|_| RequestError::Missing("model"))?,
     };
-    Ok((model, facts.stream))
+    Ok((model, facts.stream && call != Call::CountTokens))
 }
 
 /// The call that a request is, if it is one.
@@ -295,7 +314,7 @@ pub(super) fn judged(decoded: &Decoded, failure: Failure) -> Failure {
     let Some(call) = of(decoded) else { return failure };
     let answer = failure.answer.as_ref();
     let status = answer.map_or(0, |answer| answer.status);
-    if !call.asks_for_a_model() {
+    if !call.is_like_a_turn() {
         return match failure.kind {
             FailureKind::AccountUnauthorized if status == 401 => failure,
             _ => Failure { kind: FailureKind::Refused, ..failure }.retry(Retry::Never),

@@ -1,10 +1,13 @@
 //! A call in the words of the account that serves it: as it came wherever the upstream has the same call; at the Codex
 //! backend compaction and public image calls become turns.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use gateway_domain::{AccountKind, Dialect, Failure, Retry};
+use gateway_domain::{AccountKind, Dialect, Failure, FailureKind, Retry};
 use gateway_protocol::calls::{TranscriptShape, transcription_for_codex};
 use gateway_protocol::images::{ImageAction, ImageCall};
+use gateway_protocol::messages::without_foreign_thinking;
 use gateway_protocol::responses::{CodexBody, RequestError, compact_for_codex};
 use gateway_protocol::turn::ToolNames;
 
@@ -63,12 +66,33 @@ pub(super) fn outgoing(decoded: &Decoded, call: Call, to: &Destination) -> Resul
         };
         return Ok(passed(Endpoint::Transcriptions, Bytes::from(form), reading, notes));
     }
+    if call == Call::CountTokens {
+        return counting(decoded, to, notes);
+    }
     let endpoint = match call {
         // The edge in front of the backend's transcription takes few headers; its endpoint knows which.
         Call::Transcribe if is_codex => Endpoint::Transcriptions,
         _ => call.endpoint(),
     };
     Ok(passed(endpoint, decoded.body.clone(), CallReading::Passed, notes))
+}
+
+/// The same question to an upstream that speaks Messages, without the thinking that it would refuse.
+fn counting(decoded: &Decoded, to: &Destination, notes: Vec<Cow<'static, str>>) -> Result<Outgoing, Failure> {
+    let speaks =
+        to.kind != AccountKind::OpenAiCompatible || to.dialects.contains(&Dialect::AnthropicMessages);
+    if !speaks {
+        let why = "the account's upstream does not speak anthropic-messages";
+        return Err(Failure::client(FailureKind::InvalidRequest, why).retry(Retry::OtherAccount));
+    }
+    Ok(Outgoing {
+        endpoint: Endpoint::CountTokens,
+        body: without_foreign_thinking(&decoded.body).map_or_else(|| decoded.body.clone(), Bytes::from),
+        dialect: Dialect::AnthropicMessages,
+        reading: Reading::Call(CallReading::Passed),
+        names: ToolNames::default(),
+        notes,
+    })
 }
 
 /// Another kind of account may be able to.

@@ -73,7 +73,8 @@ impl Route {
     #[must_use]
     pub const fn dialect(self) -> Dialect {
         match self {
-            // Errors of all calls have this shape.
+            Self::Call(Call::CountTokens) => Dialect::AnthropicMessages,
+            // Errors of all other calls have this shape.
             Self::Responses | Self::CodexResponses | Self::Call(_) => Dialect::OpenAiResponses,
             Self::ChatCompletions => Dialect::OpenAiChat,
             Self::Messages => Dialect::AnthropicMessages,

@@ -145,7 +145,7 @@ fn translated(
         // A call is worded before; as a turn it could not be read.
         Asked::Responses { .. } | Asked::Call { .. } => {
             let read = codec(Dialect::OpenAiResponses).decode_request(&decoded.body);
-            let read = read.map_err(|error| untranslatable(&error))?;
+            let read = read.map_err(|error| untranslatable(error, asked.dialect()))?;
             dropped.extend(read.dropped);
             read.request
         }
@@ -160,8 +160,9 @@ fn translated(
         }
         Dialect::OpenAiChat | Dialect::AnthropicMessages => ToolNames::default(),
     };
-    let body =
-        codec(dialect).encode_request(&request, &mut dropped).map_err(|error| untranslatable(&error))?;
+    let body = codec(dialect)
+        .encode_request(&request, &mut dropped)
+        .map_err(|error| untranslatable(error, asked.dialect()))?;
     let mut body = Bytes::from(body);
     let mut notes: Vec<Cow<'static, str>> = dropped.notes().to_vec();
     if to.kind == AccountKind::Codex {
@@ -173,11 +174,12 @@ fn translated(
     Ok(Outgoing { endpoint: endpoint_of(dialect), body, dialect, reading: Reading::Translated, names, notes })
 }
 
-fn untranslatable(error: &TurnError) -> Failure {
+fn untranslatable(error: TurnError, client: Dialect) -> Failure {
+    let error = error.in_words_of(client);
     match error {
         // Another kind of upstream may have what this one lacks.
-        TurnError::Unsupported { .. } => bad_turn(error).retry(Retry::OtherAccount),
-        _ => bad_turn(error),
+        TurnError::Unsupported { .. } => bad_turn(&error).retry(Retry::OtherAccount),
+        _ => bad_turn(&error),
     }
 }
 

@@ -7,6 +7,32 @@ use super::{Asked, ask, returned, said, text_of};
 use crate::dialect::named;
 use crate::script::Reply;
 
+/// What is thought, whatever was asked.
+const THOUGHT: &str = "The user wants an answer.";
+/// How this API's signatures begin; the rest is opaque.
+const SIGNATURE: &str = "EqLab";
+
+/// Whether thinking was asked for.
+pub(crate) fn asks_to_think(body: &Map<String, Value>) -> bool {
+    let kind = body.get("thinking").and_then(|thinking| thinking.get("type")).and_then(Value::as_str);
+    kind.is_some_and(|kind| kind != "disabled")
+}
+
+/// Where the first thinking is that this API did not sign.
+pub(crate) fn signed_elsewhere(body: &Map<String, Value>) -> Option<String> {
+    let messages = body.get("messages")?.as_array()?;
+    messages.iter().enumerate().find_map(|(nth, message)| {
+        let blocks = message.get("content")?.as_array()?;
+        let foreign = |block: &Value| {
+            let is_thinking = block.get("type").and_then(Value::as_str) == Some("thinking");
+            let signature = block.get("signature").and_then(Value::as_str).unwrap_or_default();
+            is_thinking && !signature.starts_with(SIGNATURE)
+        };
+        let at = blocks.iter().position(foreign)?;
+        Some(format!("messages.{nth}.content.{at}"))
+    })
+}
+
 /// Reads the messages and lets the "model" answer.
 pub(crate) fn read(body: &Map<String, Value>, bytes: usize) -> Asked {
     let messages = body.get("messages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -61,7 +87,7 @@ fn tool_input(reply: &Reply) -> Option<(&str, Value)> {
 }
 
 /// The events, `message_stop` last.
-pub(crate) fn render(asked: &Asked, id: &str) -> Vec<Bytes> {
+pub(crate) fn render(asked: &Asked, id: &str, thinks: bool) -> Vec<Bytes> {
     let event = |kind: &str, mut fields: Value| {
         if let Some(fields) = fields.as_object_mut() {
             fields.insert("type".to_owned(), json!(kind));
@@ -69,6 +95,18 @@ pub(crate) fn render(asked: &Asked, id: &str) -> Vec<Bytes> {
         named(kind, &fields)
     };
     let mut events = vec![event("message_start", json!({"message": message(asked, id, json!([]), None, 1)}))];
+    let index = usize::from(thinks);
+    if thinks {
+        let block = json!({"type": "thinking", "thinking": "", "signature": ""});
+        events.push(event("content_block_start", json!({"index": 0, "content_block": block})));
+        for delta in [
+            json!({"type": "thinking_delta", "thinking": THOUGHT}),
+            json!({"type": "signature_delta", "signature": signature(id)}),
+        ] {
+            events.push(event("content_block_delta", json!({"index": 0, "delta": delta})));
+        }
+        events.push(event("content_block_stop", json!({"index": 0})));
+    }
     let (block, deltas, stop_reason) = match tool_input(&asked.turn.reply) {
         Some((name, input)) => {
             let input = input.to_string();
@@ -87,12 +125,12 @@ pub(crate) fn render(asked: &Asked, id: &str) -> Vec<Bytes> {
             (json!({"type": "text", "text": ""}), deltas.iter().map(delta).collect(), "end_turn")
         }
     };
-    events.push(event("content_block_start", json!({"index": 0, "content_block": block})));
+    events.push(event("content_block_start", json!({"index": index, "content_block": block})));
     events.push(event("ping", json!({})));
     events.extend(
-        deltas.into_iter().map(|delta| event("content_block_delta", json!({"index": 0, "delta": delta}))),
+        deltas.into_iter().map(|delta| event("content_block_delta", json!({"index": index, "delta": delta}))),
     );
-    events.push(event("content_block_stop", json!({"index": 0})));
+    events.push(event("content_block_stop", json!({"index": index})));
     let end = json!({
         "delta": {"stop_reason": stop_reason, "stop_sequence": null},
         "usage": {"output_tokens": asked.usage.output},
@@ -103,7 +141,7 @@ pub(crate) fn render(asked: &Asked, id: &str) -> Vec<Bytes> {
 }
 
 /// The answer in one piece.
-pub(crate) fn whole(asked: &Asked, id: &str) -> Value {
+pub(crate) fn whole(asked: &Asked, id: &str, thinks: bool) -> Value {
     let (block, stop_reason) = match (tool_input(&asked.turn.reply), &asked.turn.reply) {
         (Some((name, input)), _) => {
             (json!({"type": "tool_use", "id": tool_id(id), "name": name, "input": input}), "tool_use")
@@ -111,7 +149,13 @@ pub(crate) fn whole(asked: &Asked, id: &str) -> Value {
         (None, Reply::Text(deltas)) => (json!({"type": "text", "text": deltas.concat()}), "end_turn"),
         (None, _) => (json!({"type": "text", "text": ""}), "end_turn"),
     };
-    message(asked, id, json!([block]), Some(stop_reason), asked.usage.output)
+    let thought = json!({"type": "thinking", "thinking": THOUGHT, "signature": signature(id)});
+    let content = if thinks { json!([thought, block]) } else { json!([block]) };
+    message(asked, id, content, Some(stop_reason), asked.usage.output)
+}
+
+fn signature(id: &str) -> String {
+    format!("{SIGNATURE}{id}")
 }
 
 fn tool_id(id: &str) -> String {

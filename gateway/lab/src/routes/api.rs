@@ -83,11 +83,12 @@ pub(super) fn create_message(lab: &Lab, arrived: &Arrived) -> Answer {
         return anthropic_wrong("max_tokens: Field required");
     }
     let asked = messages::read(&body, arrived.body.len());
+    let thinks = lab.shared().config.api.thinks && messages::asks_to_think(&body);
     let id = lab.shared().next_id();
     let answer = if asked.stream {
-        streamed(Dialect::Messages, messages::render(&asked, &id), &asked, format!("msg_{id}"))
+        streamed(Dialect::Messages, messages::render(&asked, &id, thinks), &asked, format!("msg_{id}"))
     } else {
-        Answer::json(StatusCode::OK, &messages::whole(&asked, &id))
+        Answer::json(StatusCode::OK, &messages::whole(&asked, &id, thinks))
     };
     answer.with("request-id", &format!("req_{id}"))
 }
@@ -204,6 +205,9 @@ fn anthropic_body(lab: &Lab, arrived: &Arrived) -> Read {
     if !api::knows(api, model) {
         let body = json!({"type": "error", "error": {"type": "not_found_error", "message": format!("model: {model}")}});
         return Err(Answer::json(StatusCode::NOT_FOUND, &body).into());
+    }
+    if let Some(place) = messages::signed_elsewhere(&body).filter(|_| api.thinks) {
+        return Err(anthropic_wrong(&format!("{place}: Invalid `signature` in `thinking` block")).into());
     }
     Ok(body)
 }

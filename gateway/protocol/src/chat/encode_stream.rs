@@ -76,12 +76,6 @@ impl EventEncoder for Encoder {
             TurnEvent::Failed(report) => self.fail(report, out),
         }
     }
-
-    fn finish_cut(&mut self, message: &str, out: &mut BytesMut) {
-        if !self.is_over {
-            self.fail(&openai::cut(message), out);
-        }
-    }
 }
 
 impl Encoder {

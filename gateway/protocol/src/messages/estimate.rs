@@ -158,9 +158,30 @@ pub fn count_body(input_tokens: u64) -> Vec<u8> {
     format!("{{\"input_tokens\":{input_tokens}}}").into_bytes()
 }
 
+/// Whether an upstream's answer is one to `count_tokens`.
+#[must_use]
+pub fn is_count(answer: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Count {
+        #[serde(rename = "input_tokens")]
+        _input_tokens: u64,
+    }
+    serde_json::from_slice::<Count>(answer).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_count_is_a_count() {
+        assert!(is_count(&count_body(7)) && is_count(br#"{"input_tokens":1,"context_management":null}"#));
+        for other in
+            ["", "<html>", "[]", r#"{"tokens":1}"#, r#"{"input_tokens":"1"}"#, r#"{"input_tokens":-1}"#]
+        {
+            assert!(!is_count(other.as_bytes()), "{other}");
+        }
+    }
     use crate::messages::decode_count_request;
 
     fn estimate(body: &str) -> u64 {

@@ -35,7 +35,7 @@ mod usage;
 mod write;
 
 pub use error::{ErrorType, UpstreamError, error_body, error_event, read_error};
-pub use estimate::{count_body, estimate_input_tokens};
+pub use estimate::{count_body, estimate_input_tokens, is_count};
 pub use passthrough::without_foreign_thinking;
 pub use write::PING;
 

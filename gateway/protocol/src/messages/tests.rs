@@ -82,9 +82,14 @@ fn stream_of(events: &[TurnEvent], ended: bool) -> String {
         encoder.encode(event, &mut out);
     }
     if !ended {
-        encoder.finish_cut("the upstream ended early", &mut out);
+        encoder.encode(&cut("the upstream ended early"), &mut out);
     }
     String::from_utf8(out.to_vec()).unwrap()
+}
+
+/// What the pipeline tells an encoder whose upstream was cut.
+fn cut(message: &str) -> TurnEvent {
+    TurnEvent::Failed(ErrorReport::new(crate::turn::ErrorKind::Server, message))
 }
 
 #[test]

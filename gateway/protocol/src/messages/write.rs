@@ -14,8 +14,8 @@ use super::error::report_in_stream;
 use super::usage::{Seen, WireStop, WireUsage, write_stop};
 use super::{ids, seal};
 use crate::turn::{
-    AnswerBlock, AnswerContext, BlockStart, Delta, Dialect, ErrorKind, ErrorReport, EventEncoder, Opaque,
-    Reasoning, Sealed, Sequencer, Started, StopReason, TurnAnswer, TurnEvent, Usage,
+    AnswerBlock, AnswerContext, BlockStart, Delta, Dialect, ErrorReport, EventEncoder, Opaque, Reasoning,
+    Sealed, Sequencer, Started, StopReason, TurnAnswer, TurnEvent, Usage,
 };
 
 /// The event that keeps a connection alive. Every client of this dialect takes it at any place.
@@ -127,7 +127,7 @@ enum Shows {
 /// Writes a stream.
 #[derive(Debug)]
 pub(super) struct Writer {
-    row: Option<Sequencer>,
+    row: Sequencer,
     turn: Turn,
 }
 
@@ -158,20 +158,15 @@ impl Writer {
             usage: Usage::default(),
             seen: Seen::default(),
         };
-        Self { row: Some(Sequencer::default()), turn }
+        Self { row: Sequencer::default(), turn }
     }
 }
 
 impl EventEncoder for Writer {
     fn encode(&mut self, event: &TurnEvent, out: &mut BytesMut) {
-        let Some(row) = self.row.as_mut().filter(|_| !self.turn.is_ended) else { return };
-        row.push(event.clone(), |event| self.turn.write(&event, out));
-    }
-
-    fn finish_cut(&mut self, message: &str, out: &mut BytesMut) {
-        let report = ErrorReport::new(ErrorKind::Overloaded, message);
-        self.turn.fail(&report, out);
-        self.row = None;
+        if !self.turn.is_ended {
+            self.row.push(event.clone(), |event| self.turn.write(&event, out));
+        }
     }
 }
 

@@ -53,6 +53,21 @@ fn an_endless_event_is_refused() {
     assert_eq!(refused, Some(EventTooLong));
 }
 
+/// What was looked through once is not looked through again with the next piece.
+#[test]
+fn a_long_line_in_small_pieces_is_searched_once() {
+    let mut framer = SseFramer::default();
+    for piece in 1..=64 {
+        framer.push(Bytes::from_static(b"data of a long line"), |_| {}).unwrap();
+        assert_eq!((framer.searched, framer.line_start), (19 * piece, 0));
+    }
+    framer.push(Bytes::from_static(b"\r"), |_| {}).unwrap();
+    assert_eq!(framer.searched, 19 * 64, "the CR may be half of a line's end");
+    let mut events = 0;
+    framer.push(Bytes::from_static(b"\n\r\n"), |_| events += 1).unwrap();
+    assert_eq!((events, framer.searched), (1, 0));
+}
+
 #[test]
 fn fields_are_read_with_and_without_the_space() {
     let lines = EventLines::read(b": comment\nevent:ping\nid: 7\ndata:  x");

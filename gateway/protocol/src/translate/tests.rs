@@ -2,16 +2,19 @@
 //!
 //! Adding a case is adding a file. `what` is `request`, `stream`, `answer`, `error` or `invalid`.
 
+pub(crate) mod way;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::*;
+use super::codec;
 use crate::sse::{EventLines, SseFramer};
-
-const DIALECTS: [Dialect; 3] = [Dialect::OpenAiResponses, Dialect::OpenAiChat, Dialect::AnthropicMessages];
+use crate::turn::{Dialect, ErrorReport, ToolNames, TurnRequest};
+use way::{Answer, End, Route, Whole};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -20,7 +23,7 @@ fn fixtures() -> PathBuf {
 /// The cases of one kind: from, name, text. None at all is a mistake of the test.
 fn cases(what: &str) -> Vec<(Dialect, String, Vec<u8>)> {
     let mut cases = Vec::new();
-    for from in DIALECTS {
+    for from in Dialect::ALL {
         // The messages dialect has tests of its own over the same files.
         let folder = match from {
             Dialect::AnthropicMessages => fixtures().join("messages").join(format!("{what}s")),
@@ -39,7 +42,7 @@ fn cases(what: &str) -> Vec<(Dialect, String, Vec<u8>)> {
 }
 
 fn targets(from: Dialect) -> impl Iterator<Item = Dialect> {
-    DIALECTS.into_iter().filter(move |to| *to != from)
+    Dialect::ALL.into_iter().filter(move |to| *to != from)
 }
 
 fn snapshot(what: &str, from: Dialect, name: &str, to: Dialect, text: &str) {
@@ -56,12 +59,8 @@ fn pretty(json: &[u8]) -> String {
     serde_json::to_string_pretty(&value).unwrap()
 }
 
-fn stamp() -> Stamp {
-    Stamp { id: "req7".to_owned(), now: 1_795_000_000 }
-}
-
 /// The way of an answer whose request had the tools that the fixtures call, some of which need flattening.
-fn route(upstream: Dialect, client: Dialect) -> AnswerRoute {
+pub(crate) fn route(upstream: Dialect, client: Dialect) -> Route {
     let mut request = TurnRequest::default();
     request.tools.push(crate::turn::Tool::Custom {
         name: "apply_patch".to_owned(),
@@ -74,14 +73,14 @@ fn route(upstream: Dialect, client: Dialect) -> AnswerRoute {
     } else {
         ToolNames::flatten(&mut request)
     };
-    AnswerRoute { client, upstream, model: "asked-1".to_owned(), include_usage: true, names }
+    Route { client, upstream, context: way::context(), names }
 }
 
 #[test]
 fn requests() {
     for (from, name, body) in cases("request") {
         for to in targets(from) {
-            let text = match translate_request(from, to, &body, None) {
+            let text = match way::request(from, to, &body, None) {
                 Ok(done) => {
                     let mut text = pretty(&done.body);
                     for note in done.dropped.notes() {
@@ -106,7 +105,7 @@ fn invalid_requests_name_the_member() {
                     Value::String(raw) => raw.clone(),
                     body => body.to_string(),
                 };
-                match translate_request(from, to, body.as_bytes(), None) {
+                match way::request(from, to, body.as_bytes(), None) {
                     Ok(done) => {
                         writeln!(text, "{body}\n  -> {}", String::from_utf8_lossy(&done.body)).unwrap()
                     }
@@ -121,7 +120,7 @@ fn invalid_requests_name_the_member() {
 }
 
 fn invalid_tables() -> Vec<(Dialect, String, Vec<Value>)> {
-    DIALECTS
+    Dialect::ALL
         .into_iter()
         .filter_map(|from| {
             let table = std::fs::read(fixtures().join(from.as_str()).join("invalid/table.json")).ok()?;
@@ -134,11 +133,11 @@ fn invalid_tables() -> Vec<(Dialect, String, Vec<Value>)> {
 fn streams() {
     for (from, name, body) in cases("stream") {
         for to in targets(from) {
-            let mut stream = StreamTranslator::new(&route(from, to), &stamp());
+            let mut stream = Answer::streamed(&route(from, to));
             let mut text = stream.push(body.clone().into()).to_vec();
             text.extend(stream.finish());
             let mut text = String::from_utf8(text).unwrap();
-            write!(text, "usage: {:?}\nend: {:?}", stream.usage(), stream.end()).unwrap();
+            write!(text, "usage: {:?}\nend: {:?}", stream.usage, stream.end).unwrap();
             snapshot("stream", from, &name, to, &text);
         }
     }
@@ -148,13 +147,10 @@ fn streams() {
 fn streams_folded() {
     for (from, name, body) in cases("stream") {
         for to in targets(from) {
-            let mut fold = StreamFold::new(&route(from, to), &stamp());
+            let mut fold = Answer::folded(&route(from, to));
             fold.push(body.clone().into());
-            let text = match fold.finish() {
-                Ok(whole) => format!("{}\nstop: {:?}\n{:?}", pretty(&whole.body), whole.stop, whole.usage),
-                Err(report) => format!("{report:?}\n{}", pretty(&error_body(to, &report))),
-            };
-            snapshot("fold", from, &name, to, &text);
+            fold.finish();
+            snapshot("fold", from, &name, to, &told(fold.whole(), to));
         }
     }
 }
@@ -163,12 +159,21 @@ fn streams_folded() {
 fn answers() {
     for (from, name, body) in cases("answer") {
         for to in targets(from) {
-            let text = match translate_answer(&route(from, to), &stamp(), &body) {
-                Ok(whole) => format!("{}\nstop: {:?}\n{:?}", pretty(&whole.body), whole.stop, whole.usage),
-                Err(report) => format!("{report:?}\n{}", pretty(&error_body(to, &report))),
+            let mut answer = Answer::folded(&route(from, to));
+            let whole = match answer.push_whole(&body) {
+                Ok(()) => answer.whole(),
+                Err(error) => Err(ErrorReport::from(&error)),
             };
-            snapshot("answer", from, &name, to, &text);
+            snapshot("answer", from, &name, to, &told(whole, to));
         }
+    }
+}
+
+/// What a client that reads one object is told.
+fn told(whole: Result<Whole, ErrorReport>, client: Dialect) -> String {
+    match whole {
+        Ok(whole) => format!("{}\nstop: {:?}\n{:?}", pretty(&whole.body), whole.stop, whole.usage),
+        Err(report) => format!("{report:?}\n{}", pretty(&codec(client).encode_error(&report))),
     }
 }
 
@@ -182,7 +187,8 @@ fn errors() {
             body => body.to_string(),
         };
         for to in targets(from) {
-            let (report, body) = translate_error(from, to, status, body.as_bytes());
+            let report = codec(from).decode_error(status, body.as_bytes());
+            let body = codec(to).encode_error(&report);
             snapshot("error", from, &name, to, &format!("{:?}\n{}", report.kind, pretty(&body)));
         }
     }
@@ -197,25 +203,25 @@ fn a_prefix_of_a_stream_never_ends_clean() {
         let ends = (0..body.len()).filter(|at| body[*at] == b'\n').flat_map(|at| [at, at + 1]);
         for cut in ends.chain((0..body.len()).step_by(97)).filter(|cut| *cut < body.len()) {
             for to in targets(from) {
-                let mut stream = StreamTranslator::new(&route(from, to), &stamp());
+                let mut stream = Answer::streamed(&route(from, to));
                 let mut text = stream.push(body[..cut].to_vec().into()).to_vec();
                 text.extend(stream.finish());
-                if !matches!(stream.end(), Some(StreamEnd::Finished(_))) {
+                if !matches!(stream.end, Some(End::Finished(_))) {
                     assert!(is_error_end(to, &text), "{name} cut at {cut} for {}", to.as_str());
                 } else {
-                    assert!(matches!(whole, StreamEnd::Finished(_)), "{name} ended early at {cut}");
+                    assert!(matches!(whole, End::Finished(_)), "{name} ended early at {cut}");
                 }
             }
         }
     }
 }
 
-fn end_of(from: Dialect, body: &[u8]) -> StreamEnd {
+fn end_of(from: Dialect, body: &[u8]) -> End {
     let to = targets(from).next().unwrap();
-    let mut stream = StreamTranslator::new(&route(from, to), &stamp());
+    let mut stream = Answer::streamed(&route(from, to));
     stream.push(body.to_vec().into());
     stream.finish();
-    stream.end().unwrap().clone()
+    stream.end.unwrap()
 }
 
 /// The last event tells an error, and no event tells an end.
@@ -253,10 +259,10 @@ proptest! {
         places.extend([0, body.len()]);
         places.sort_unstable();
         for to in targets(*from) {
-            let mut whole = StreamTranslator::new(&route(*from, to), &stamp());
+            let mut whole = Answer::streamed(&route(*from, to));
             let mut expected = whole.push(body.clone().into()).to_vec();
             expected.extend(whole.finish());
-            let mut pieces = StreamTranslator::new(&route(*from, to), &stamp());
+            let mut pieces = Answer::streamed(&route(*from, to));
             let mut got = Vec::new();
             for pair in places.windows(2) {
                 got.extend(pieces.push(body[pair[0]..pair[1]].to_vec().into()));
@@ -268,11 +274,11 @@ proptest! {
 
     #[test]
     fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), from in 0..3_usize) {
-        let from = DIALECTS[from];
+        let from = Dialect::ALL[from];
         for to in targets(from) {
-            drop(translate_request(from, to, &bytes, None));
-            drop(translate_answer(&route(from, to), &stamp(), &bytes));
-            let mut stream = StreamTranslator::new(&route(from, to), &stamp());
+            drop(way::request(from, to, &bytes, None));
+            drop(Answer::folded(&route(from, to)).push_whole(&bytes));
+            let mut stream = Answer::streamed(&route(from, to));
             stream.push([b"data: ".as_slice(), &bytes, b"\n\n"].concat().into());
             stream.finish();
         }
@@ -287,7 +293,7 @@ fn a_translated_request_fits_the_codex_backend() {
         if from == Dialect::OpenAiResponses {
             continue;
         }
-        let Ok(done) = translate_request(from, Dialect::OpenAiResponses, &body, Some("gpt-5.5")) else {
+        let Ok(done) = way::request(from, Dialect::OpenAiResponses, &body, Some("gpt-5.5")) else {
             continue;
         };
         let fit = decode(done.body, CallerKind::Foreign).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -317,7 +323,7 @@ fn a_schema_keeps_its_bytes() {
         r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"tools":[{{"type":"function","function":{{"name":"f","parameters":{schema}}}}}]}}"#
     );
     for to in targets(Dialect::OpenAiChat) {
-        let done = translate_request(Dialect::OpenAiChat, to, body.as_bytes(), None).unwrap();
+        let done = way::request(Dialect::OpenAiChat, to, body.as_bytes(), None).unwrap();
         let text = String::from_utf8(done.body.to_vec()).unwrap();
         assert!(text.contains(schema), "{text}");
     }
@@ -327,8 +333,8 @@ fn a_schema_keeps_its_bytes() {
 #[test]
 fn a_namespaced_custom_tool_comes_back_as_itself() {
     let body = std::fs::read(fixtures().join("openai-responses/request/codex-lite.json")).unwrap();
-    let done = translate_request(Dialect::OpenAiResponses, Dialect::OpenAiChat, &body, None).unwrap();
-    let mut stream = StreamTranslator::new(&done.route, &stamp());
+    let done = way::request(Dialect::OpenAiResponses, Dialect::OpenAiChat, &body, None).unwrap();
+    let mut stream = Answer::streamed(&done.route);
     let chunks = concat!(
         r#"data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"functions__exec","arguments":"{\"inp"}}]}}]}"#,
         "\n\n",
@@ -351,14 +357,13 @@ fn large_inputs_stay_linear() {
     let messages: Vec<String> =
         (0..10_000).map(|nth| format!(r#"{{"role":"user","content":"message {nth}"}}"#)).collect();
     let body = format!(r#"{{"model":"m","messages":[{}]}}"#, messages.join(","));
-    let done =
-        translate_request(Dialect::OpenAiChat, Dialect::OpenAiResponses, body.as_bytes(), None).unwrap();
+    let done = way::request(Dialect::OpenAiChat, Dialect::OpenAiResponses, body.as_bytes(), None).unwrap();
     let body: Value = serde_json::from_slice(&done.body).unwrap();
     assert_eq!(body["input"].as_array().unwrap().len(), 10_000);
 
     let long = "x".repeat(1 << 20);
     let chunk = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{long}\"}}}}]}}\n\n");
-    let mut stream = StreamTranslator::new(&route(Dialect::OpenAiChat, Dialect::OpenAiResponses), &stamp());
+    let mut stream = Answer::streamed(&route(Dialect::OpenAiChat, Dialect::OpenAiResponses));
     let mut got = 0;
     for piece in chunk.as_bytes().chunks(1 << 12) {
         got += stream.push(Bytes::copy_from_slice(piece)).len();

@@ -112,9 +112,7 @@ pub trait EventDecoder: Send {
 
 /// Writes a stream of one dialect, event by event.
 pub trait EventEncoder: Send {
-    /// Writes what the event means in this dialect, possibly nothing.
+    /// Writes what the event means in this dialect, possibly nothing; after an end always nothing. A stream that was
+    /// cut is told by `Failed`, never as an end.
     fn encode(&mut self, event: &TurnEvent, out: &mut BytesMut);
-
-    /// The upstream's stream was cut: tells it as an error, never as an end. Writes nothing after an end.
-    fn finish_cut(&mut self, message: &str, out: &mut BytesMut);
 }

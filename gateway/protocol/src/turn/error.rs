@@ -1,5 +1,7 @@
 //! What goes wrong: a request that cannot be translated, and an upstream's error on its way to a client.
 
+use super::Dialect;
+
 /// A request that is malformed, or that the target cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TurnError {
@@ -47,6 +49,19 @@ impl TurnError {
     /// A value without a counterpart.
     pub fn unsupported(param: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Unsupported { param: param.into(), why: why.into() }
+    }
+
+    /// An encoder names the conversation as the internal language does; its places mean nothing to a client that
+    /// wrote messages.
+    #[must_use]
+    pub fn in_words_of(self, client: Dialect) -> Self {
+        let is_items = self.param().is_some_and(|param| param == "input" || param.starts_with("input["));
+        match self {
+            Self::Unsupported { why, .. } if is_items && client != Dialect::OpenAiResponses => {
+                Self::unsupported("messages", why)
+            }
+            other => other,
+        }
     }
 
     /// The member it is about, for the error body.

@@ -15,7 +15,7 @@
 //!   counted from 0 in the order of their beginnings; every block that began ends before `Finished`. Only tool calls
 //!   may be open beside another block; an encoder that needs one block at a time reads through a [`Sequencer`].
 //! - An [`EventEncoder`] writes nothing that looks like a clean end until it sees `Finished`. A stream that was cut
-//!   is told by `finish_cut` as an error of its dialect. After an end it writes nothing more.
+//!   is told to it as `Failed`, and it tells an error of its dialect. After an end it writes nothing more.
 //! - A whole answer is decoded into the same events and encoded from their fold ([`TurnAnswer`]).
 
 mod answer;

@@ -1,6 +1,6 @@
 //! Blocks in a row, for dialects that know one open block at a time.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use super::event::TurnEvent;
 
@@ -9,14 +9,16 @@ use super::event::TurnEvent;
 #[derive(Debug, Default)]
 pub struct Sequencer {
     open: Option<u32>,
-    held: VecDeque<TurnEvent>,
+    /// By block: their indexes are in the order of their beginnings. One list for all would be walked once per block,
+    /// which an upstream that opens thousands at once makes quadratic.
+    held: BTreeMap<u32, Vec<TurnEvent>>,
 }
 
 impl Sequencer {
     /// Takes the next event and shows those whose turn it is.
     pub fn push(&mut self, event: TurnEvent, mut show: impl FnMut(TurnEvent)) {
-        if self.must_wait(&event) {
-            self.held.push_back(event);
+        if let Some(block) = self.waits_with(&event) {
+            self.held.entry(block).or_default().push(event);
             return;
         }
         let ends = matches!(event, TurnEvent::BlockEnd { .. });
@@ -26,14 +28,17 @@ impl Sequencer {
         }
     }
 
-    fn must_wait(&self, event: &TurnEvent) -> bool {
-        let Some(open) = self.open else { return false };
+    /// The block that the event has to wait with.
+    fn waits_with(&self, event: &TurnEvent) -> Option<u32> {
+        let open = self.open?;
         match event {
-            TurnEvent::BlockStart { .. } => true,
-            TurnEvent::Delta { index, .. } | TurnEvent::BlockEnd { index } => *index != open,
+            TurnEvent::BlockStart { index, .. } => Some(*index),
+            TurnEvent::Delta { index, .. } | TurnEvent::BlockEnd { index } => {
+                (*index != open).then_some(*index)
+            }
             // An end finds every block closed by contract; a failure waits for nothing.
             TurnEvent::Started(_) | TurnEvent::Usage(_) | TurnEvent::Finished(_) | TurnEvent::Failed(_) => {
-                false
+                None
             }
         }
     }
@@ -49,14 +54,11 @@ impl Sequencer {
 
     /// The open block ended: the oldest held one is next, with everything held of it.
     fn release(&mut self, show: &mut impl FnMut(TurnEvent)) {
-        while self.open.is_none() && !self.held.is_empty() {
-            let held = std::mem::take(&mut self.held);
-            for event in held {
-                if self.must_wait(&event) {
-                    self.held.push_back(event);
-                } else {
-                    self.pass(event, show);
-                }
+        while self.open.is_none()
+            && let Some((_, events)) = self.held.pop_first()
+        {
+            for event in events {
+                self.pass(event, show);
             }
         }
     }

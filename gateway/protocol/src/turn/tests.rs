@@ -61,6 +61,27 @@ fn a_seal_is_only_opened_where_it_was_made() {
     assert_eq!(own.by, Dialect::AnthropicMessages);
 }
 
+/// Blocks that wait keep their order, whatever the order of their ends.
+#[test]
+fn waiting_blocks_come_in_the_order_of_their_beginnings() {
+    let mut row = Sequencer::default();
+    let mut seen = Vec::new();
+    let mut events: Vec<TurnEvent> = (0..50).map(|index| call(index, "f")).collect();
+    events.extend((1..50).rev().map(|index| TurnEvent::BlockEnd { index }));
+    events.push(TurnEvent::BlockEnd { index: 0 });
+    for event in events {
+        row.push(event, |event| {
+            seen.push(match event {
+                TurnEvent::BlockStart { index, .. } => (index, true),
+                TurnEvent::BlockEnd { index } => (index, false),
+                other => panic!("{other:?}"),
+            });
+        });
+    }
+    let expected: Vec<_> = (0..50).flat_map(|index| [(index, true), (index, false)]).collect();
+    assert_eq!(seen, expected);
+}
+
 #[test]
 fn a_data_url_is_taken_apart_and_put_together() {
     let url = "data:image/png;charset=x;base64,AAAA";

@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod control;
+pub(crate) mod count;
 pub(crate) mod health;
 pub(crate) mod models;
 mod patience;

@@ -9,10 +9,9 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use gateway_core::pipeline;
 use gateway_core::ports::{BackendPath, Transport};
-use gateway_core::stage::{Early, Received, Reply, ReplyBody, Route, bad_turn, identify};
+use gateway_core::stage::{Early, Received, Reply, ReplyBody, Route, identify};
 use gateway_domain::{Failure, RequestId};
-use gateway_protocol::messages;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
@@ -47,29 +46,6 @@ pub(crate) async fn messages(State(state): State<AppState>, request: Request) ->
     turn(state, Route::Messages, request).await
 }
 
-/// `POST /v1/messages/count_tokens`: an estimate made here, because most of the pool cannot be asked.
-pub(crate) async fn count_tokens(State(state): State<AppState>, request: Request) -> Response {
-    let (id, started) = (RequestId::generate(), Instant::now());
-    let route = Route::Messages;
-    if let Err(failure) = identify(&state.gateway.keys(), peer_of(&request), request.headers()) {
-        return refuse_unread(&state, route, &failure, &id, started);
-    }
-    let counted = body::read(request, MAX_TURN_BYTES).await.and_then(|body| {
-        let asked = messages::decode_count_request(&body).map_err(|error| bad_turn(&error))?;
-        Ok(messages::estimate_input_tokens(&asked.request))
-    });
-    match counted {
-        Ok(tokens) => json(messages::count_body(tokens)),
-        Err(failure) => refuse_unread(&state, route, &failure, &id, started),
-    }
-}
-
-fn json(body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
 /// On the heap at once: every layer around a route moves what it is given.
 async fn turn(state: AppState, route: Route, request: Request) -> Response {
     Box::pin(run(state, route, None, request)).await
@@ -90,15 +66,7 @@ pub(super) async fn run(
     if let Err(failure) = identify(&state.gateway.keys(), peer, request.headers()) {
         return refuse_unread(&state, route, &failure, &id, started);
     }
-    let encoding = request.headers().get(http::header::CONTENT_ENCODING).cloned();
-    let headers = std::mem::take(request.headers_mut());
-    // The body's reader needs these two; everything else travels on without a copy.
-    if let Some(length) = headers.get(http::header::CONTENT_LENGTH) {
-        request.headers_mut().insert(http::header::CONTENT_LENGTH, length.clone());
-    }
-    if let Some(encoding) = encoding {
-        request.headers_mut().insert(http::header::CONTENT_ENCODING, encoding);
-    }
+    let headers = take_headers(&mut request);
     let body = match body::read(request, limit_of(route)).await {
         Ok(body) => body,
         Err(failure) => return refuse_unread(&state, route, &failure, &id, started),
@@ -133,6 +101,18 @@ pub(super) async fn run(
         Ok(reply) => answer(reply),
         Err(failure) => rescue::answer(&failure, route.dialect(), Some(&id)),
     }
+}
+
+/// A request's headers, which travel on without a copy.
+pub(super) fn take_headers(request: &mut Request) -> HeaderMap {
+    let headers = std::mem::take(request.headers_mut());
+    // The body's reader needs these two.
+    for name in [CONTENT_LENGTH, CONTENT_ENCODING] {
+        if let Some(value) = headers.get(&name) {
+            request.headers_mut().insert(name, value.clone());
+        }
+    }
+    headers
 }
 
 /// A request whose body could not be read never reaches the pipeline: it is counted and logged here.

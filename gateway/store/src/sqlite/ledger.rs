@@ -69,17 +69,8 @@ impl Ledger for SqliteStore {
     fn used_by(&self, client: &str) -> BoxFuture<'_, Result<ClientUsage, StoreError>> {
         let client = client.to_owned();
         Box::pin(async move {
-            let row: ClientUsageRow = sqlx::query_as(
-                "SELECT COUNT(*) AS requests, COALESCE(SUM(input_tokens), 0) AS input_tokens,
-                        COALESCE(SUM(input_cached_tokens), 0) AS input_cached_tokens,
-                        COALESCE(SUM(output_tokens), 0) AS output_tokens,
-                        COALESCE(SUM(reasoning_tokens), 0) AS reasoning_tokens
-                 FROM settlements WHERE client = ?",
-            )
-            .bind(client)
-            .fetch_one(&self.readers)
-            .await
-            .map_err(unavailable)?;
+            let row: ClientUsageRow =
+                sqlx::query_as(USED_BY).bind(client).fetch_one(&self.readers).await.map_err(unavailable)?;
             Ok(row.usage())
         })
     }
@@ -119,6 +110,13 @@ impl Append {
     }
 }
 
+/// Answered from an index alone.
+const USED_BY: &str = "SELECT COUNT(*) AS requests, COALESCE(SUM(input_tokens), 0) AS input_tokens,
+        COALESCE(SUM(input_cached_tokens), 0) AS input_cached_tokens,
+        COALESCE(SUM(output_tokens), 0) AS output_tokens,
+        COALESCE(SUM(reasoning_tokens), 0) AS reasoning_tokens
+    FROM settlements WHERE client = ?";
+
 type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 fn bind(query: Statement, row: NewSettlement) -> Statement {
@@ -142,6 +140,21 @@ fn bind(query: Statement, row: NewSettlement) -> Statement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A client asks for this as often as it likes; a scan of ninety days of everybody's settlements would be felt.
+    #[tokio::test]
+    async fn what_a_client_used_is_read_from_an_index_alone() {
+        use sqlx::{Connection as _, Row as _};
+        let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        crate::migrations::run_sqlite(&mut connection).await.unwrap();
+        let explained = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {USED_BY}")))
+            .bind("a key")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let plan: Vec<String> = explained.iter().map(|row| row.get("detail")).collect();
+        assert_eq!(plan, ["SEARCH settlements USING COVERING INDEX settlements_by_client (client=?)"]);
+    }
 
     #[test]
     fn statements_make_up_any_batch() {

@@ -12,9 +12,6 @@ use tokio_tungstenite::tungstenite::Message;
 use super::connect::Identity;
 use super::live::{Live, Told};
 
-/// A socket is not used again after this: the backend refuses turns on one that is an hour old
-/// (facts: codex2api 1.6).
-pub(super) const MAX_AGE: Duration = Duration::from_secs(50 * 60);
 /// A socket without a turn is closed after this.
 const MAX_REST: Duration = Duration::from_secs(5 * 60);
 /// Parked sockets of one identity, and of all.
@@ -24,8 +21,11 @@ const MAX_OF_ALL: usize = 512;
 const CLAIM_TIME: Duration = Duration::from_secs(1);
 
 /// All parked sockets.
-#[derive(Default)]
-pub(super) struct Parked(Mutex<Vec<Place>>);
+pub(super) struct Parked {
+    places: Mutex<Vec<Place>>,
+    /// A socket is not used again when it is older.
+    max_age: Duration,
+}
 
 struct Place {
     identity: Identity,
@@ -34,12 +34,16 @@ struct Place {
 }
 
 impl Parked {
+    pub(super) fn new(max_age: Duration) -> Self {
+        Self { places: Mutex::default(), max_age }
+    }
+
     /// Keeps a socket for the next turn, unless there are enough or it is too old.
     pub(super) fn park(self: &Arc<Self>, live: Live) {
-        let Some(time) = time_to_rest(live.born.elapsed()) else { return };
+        let Some(time) = time_to_rest(live.born.elapsed(), self.max_age) else { return };
         let (claim, claimed) = oneshot::channel();
         {
-            let mut places = self.0.lock();
+            let mut places = self.places.lock();
             places.retain(|place| !place.claim.is_closed());
             let of_one = places.iter().filter(|place| place.identity == live.identity).count();
             if of_one >= MAX_OF_ONE || places.len() >= MAX_OF_ALL {
@@ -68,7 +72,7 @@ impl Parked {
         identity: &Identity,
         knows: impl Fn(&Told) -> bool,
     ) -> Option<oneshot::Sender<oneshot::Sender<Live>>> {
-        let mut places = self.0.lock();
+        let mut places = self.places.lock();
         places.retain(|place| !place.claim.is_closed());
         let mine = |place: &Place| place.identity == *identity;
         let at = places
@@ -80,8 +84,8 @@ impl Parked {
 }
 
 /// How long a socket of this age may rest; `None` when it is not to be used again.
-fn time_to_rest(age: Duration) -> Option<Duration> {
-    MAX_AGE.checked_sub(age).filter(|left| !left.is_zero()).map(|left| left.min(MAX_REST))
+fn time_to_rest(age: Duration, max_age: Duration) -> Option<Duration> {
+    max_age.checked_sub(age).filter(|left| !left.is_zero()).map(|left| left.min(MAX_REST))
 }
 
 // On no tracker: it ends with the process, and nothing is lost by it.
@@ -125,7 +129,7 @@ mod tests {
             (minutes(50), None),
             (minutes(61), None),
         ] {
-            assert_eq!(time_to_rest(age), rest, "{age:?}");
+            assert_eq!(time_to_rest(age, crate::MAX_SOCKET_AGE), rest, "{age:?}");
         }
     }
 }

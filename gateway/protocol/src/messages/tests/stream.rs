@@ -103,14 +103,14 @@ fn encrypted_reasoning_finds_its_way_back() {
 #[test]
 fn a_cut_is_an_error_at_every_place_and_nothing_follows() {
     let turn = openai_turn();
-    for cut in 0..turn.len() - 1 {
+    for place in 0..turn.len() - 1 {
         let mut encoder = Messages.event_encoder(&context());
         let mut out = BytesMut::new();
-        turn.iter().take(cut).for_each(|event| encoder.encode(event, &mut out));
-        encoder.finish_cut("cut", &mut out);
+        turn.iter().take(place).for_each(|event| encoder.encode(event, &mut out));
+        encoder.encode(&cut("cut"), &mut out);
         let length = out.len();
         turn.iter().for_each(|event| encoder.encode(event, &mut out));
-        encoder.finish_cut("again", &mut out);
+        encoder.encode(&cut("again"), &mut out);
         assert_eq!(out.len(), length);
         let text = String::from_utf8(out.to_vec()).unwrap();
         assert!(text.ends_with(
@@ -126,7 +126,7 @@ fn after_an_end_a_cut_says_nothing() {
     let mut out = BytesMut::new();
     openai_turn().iter().for_each(|event| encoder.encode(event, &mut out));
     let length = out.len();
-    encoder.finish_cut("late", &mut out);
+    encoder.encode(&cut("late"), &mut out);
     assert_eq!(out.len(), length);
 }
 

@@ -63,12 +63,6 @@ impl EventEncoder for Encoder {
             TurnEvent::Finished(_) => self.finish(out),
         }
     }
-
-    fn finish_cut(&mut self, message: &str, out: &mut BytesMut) {
-        if !self.is_over {
-            self.fail(&openai::cut(message), out);
-        }
-    }
 }
 
 impl Encoder {

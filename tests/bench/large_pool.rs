@@ -15,7 +15,7 @@ use serde_json::Value;
 use switchyard_tests::{Admin, Metrics};
 use tokio_util::sync::CancellationToken;
 
-use crate::field::{auth_file, credentials, gateway};
+use crate::field::{auth_file, auth_folder, credentials, gateway};
 use crate::load::{Connection, closed_loop, connect};
 use crate::measure::{Quantiles, median, micros};
 use crate::options::Pace;
@@ -129,7 +129,9 @@ impl Stand {
         std::fs::create_dir_all(&data)?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["lab", "--listen", &upstream.to_string(), "--accounts", &accounts.to_string()]);
-        command.args(["--lifetime", &lifetime.as_secs().to_string(), "--auth-dir"]).arg(folder.path());
+        command.args(["--lifetime", &lifetime.as_secs().to_string(), "--auth-dir"]);
+        std::fs::create_dir_all(auth_folder(folder.path()))?;
+        command.arg(auth_folder(folder.path()));
         let lab = Process::start(command, &folder.path().join("lab.out"), || accepts(upstream))?;
         for part in (0..accounts).step_by(IMPORT_PART) {
             let list = in_one_file(folder.path(), part..accounts.min(part + IMPORT_PART))?;
