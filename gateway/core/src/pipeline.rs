@@ -48,11 +48,11 @@ async fn stages(
         early.streams(keep_alive(decoded.route.dialect(), decoded.kind));
     }
     // Mappings and filters decide what is asked, before anybody is chosen to answer it.
-    let extended = extend::extend(gateway, decoded, settlement).await?;
-    if let Some(text) = extended.answer {
+    let mut extended = extend::extend(gateway, decoded, settlement).await?;
+    if let Some(text) = extended.answer.take() {
         return Ok(Answered::Here(Box::new(own_answer::write(gateway, &extended.decoded, text))));
     }
     // Scheduling and forwarding loop together: another account may be tried until the first event is out.
-    let forwarded = extend::forward_extended(gateway, extended, settlement).await?;
+    let forwarded = extend::forward_extended(gateway, &mut extended, settlement).await?;
     Ok(Answered::Upstream(Box::new(forwarded)))
 }

@@ -57,7 +57,8 @@ pub(crate) async fn extend(
 ) -> Result<Extended, Failure> {
     match gateway.chains() {
         Some(chains) if chains.touch_requests() && has_text(decoded.route) => {
-            asked(gateway, &chains, decoded, settlement).await
+            // On the heap: every turn would carry its room along, and most have nobody to ask.
+            Box::pin(asked(gateway, &chains, decoded, settlement)).await
         }
         _ => Ok(Extended { decoded, answer: None, others: Vec::new(), base: None, filtering: None }),
     }
@@ -193,13 +194,28 @@ async fn aimed(decoded: &Decoded, target: &Target) -> Result<Decoded, Failure> {
 /// Schedules and sends; when nobody can serve what the model stands for first, what it stands for next.
 pub(crate) async fn forward_extended(
     gateway: &Arc<Gateway>,
-    extended: Extended,
+    extended: &mut Extended,
     settlement: &mut Settlement,
 ) -> Result<Forwarded, Failure> {
-    let Extended { decoded, others, base, filtering, .. } = extended;
-    let mut answer = forward(gateway, &decoded, settlement).await;
-    for target in &others {
-        let (Err(failure), Some(base)) = (&answer, &base) else { break };
+    let mut answer = forward(gateway, &extended.decoded, settlement).await;
+    if answer.is_err() && !extended.others.is_empty() {
+        answer = Box::pin(forward_to_others(gateway, extended, answer, settlement)).await;
+    }
+    let mut forwarded = answer?;
+    forwarded.filtering = extended.filtering.take();
+    Ok(forwarded)
+}
+
+/// The other targets in their order, while the one before leaves that open.
+async fn forward_to_others(
+    gateway: &Arc<Gateway>,
+    extended: &Extended,
+    first: Result<Forwarded, Failure>,
+    settlement: &mut Settlement,
+) -> Result<Forwarded, Failure> {
+    let mut answer = first;
+    for target in &extended.others {
+        let (Err(failure), Some(base)) = (&answer, &extended.base) else { break };
         if !next_may_do(failure) {
             break;
         }
@@ -207,9 +223,7 @@ pub(crate) async fn forward_extended(
         settlement.aimed(&target.model);
         answer = forward(gateway, &aimed, settlement).await;
     }
-    let mut forwarded = answer?;
-    forwarded.filtering = filtering;
-    Ok(forwarded)
+    answer
 }
 
 /// Whether another model, perhaps of another provider, can do better. Never when something may have been done already.

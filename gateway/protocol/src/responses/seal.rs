@@ -160,7 +160,9 @@ mod tests {
         assert_eq!(seals_in(BODY.as_bytes(), 3), ["gAAA1", "gAAA2", "gAAA3"]);
         assert_eq!(seals_in(BODY.as_bytes(), 1), ["gAAA1"]);
         assert!(seals_in(BODY.as_bytes(), 0).is_empty());
-        assert!(may_hold_compaction(BODY.as_bytes()) && !may_hold_compaction(b"{\"input\":\"no compaction\"}"));
+        assert!(
+            may_hold_compaction(BODY.as_bytes()) && !may_hold_compaction(b"{\"input\":\"no compaction\"}")
+        );
         let long = format!(r#"{{"encrypted_content":"{}"}}"#, "x".repeat(9_000));
         assert_eq!(seals_in(long.as_bytes(), 1), ["x".repeat(SEAL_BYTES)]);
         for none in [
