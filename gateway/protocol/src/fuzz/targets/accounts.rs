@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::Target;
 use super::super::seeds::Seeds;
 use super::{must_be_json, seen, text};
-use crate::codex::auth::{last_refresh, read_auth_json, read_tokens, renew_auth_json, token_expiry};
+use crate::codex::auth::{read_auth_json, read_tokens, renew_auth_json, token_expiry};
 use crate::codex::import::{self, Format};
 use crate::codex::{
     classify_answer, classify_error_object, quota_from_event, quota_from_header_list, quota_from_status,
@@ -85,7 +85,6 @@ fn imports() -> Vec<Vec<u8>> {
 
 fn auth(input: &[u8]) {
     let text = text(input);
-    seen(last_refresh(text));
     if let Ok(sign_in) = read_auth_json(text, NOW)
         && let Some(renewed) = renew_auth_json(text, &sign_in.credentials)
     {

@@ -4,10 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Runs of characters that tokens are made of: what must never be repeated.
+/// Runs of characters that tokens are made of: what must never be repeated. Numbers alone are none; they may be times,
+/// which are told.
 fn token_like(text: &str) -> Vec<&str> {
     let part = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
-    text.split(|letter| !part(letter)).filter(|run| run.len() >= 12).collect()
+    let is_token = |run: &&str| run.len() >= 12 && run.bytes().any(|byte| byte.is_ascii_alphabetic());
+    text.split(|letter| !part(letter)).filter(is_token).collect()
 }
 
 /// Everything that an import says about a text.
