@@ -36,7 +36,7 @@ macro_rules! row {
 mod settlement;
 mod tie;
 
-pub(crate) use settlement::{ClientUsageRow, NewSettlement, SettlementRow, new_settlements};
+pub(crate) use settlement::{ClientUsageRow, NewSettlement, SettlementRow, in_order};
 pub(crate) use tie::{TieRow, tie_rows};
 
 row! {

@@ -55,6 +55,7 @@ const MEANINGS: &[(&str, Class)] = &[
     ("rate_limited_null_code", Rate),
     ("rate_limited_empty", Rate),
     ("rate_limited_http_date", Rate),
+    ("rate_limited_far_date", Rate),
     ("server_is_overloaded", Overload),
     ("slow_down", Overload),
     ("overloaded_error", Overload),

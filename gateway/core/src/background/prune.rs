@@ -76,7 +76,7 @@ mod tests {
     struct Old(Mutex<Vec<i64>>);
 
     impl Ledger for Old {
-        fn append(&self, _: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
+        fn append<'a>(&'a self, _: &'a [SettlementRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
             Box::pin(async { Ok(()) })
         }
         fn prune(&self, before: Timestamp, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::{Ledger, SettlementRecord};
@@ -12,6 +13,8 @@ use crate::ports::{Ledger, SettlementRecord};
 pub const MAX_QUEUED_SETTLEMENTS: usize = 65_536;
 /// Settlements written at once: as many as a busy gateway gathers, because each batch rewrites the same pages.
 const BATCH: usize = 2_000;
+/// How often the queue is emptied while a batch gathers.
+const LOOKS: u32 = 8;
 /// The writer's pauses.
 #[derive(Clone, Copy)]
 pub(super) struct Pace {
@@ -46,17 +49,30 @@ pub(super) async fn write(
             return;
         }
         if batch.len() < BATCH && !stopping.is_cancelled() {
-            tokio::select! {
-                () = tokio::time::sleep(pace.gather) => {}
-                () = stopping.cancelled() => {}
-            }
-            while batch.len() < BATCH
-                && let Ok(record) = queue.try_recv()
-            {
-                batch.push(record);
-            }
+            gather(&mut queue, &mut batch, &stopping, pace.gather).await;
         }
         write_batch(&*ledger, &mut batch, &stopping, pace.retry).await;
+    }
+}
+
+/// Takes what comes within a span, a little at a time: a queue that is emptied often stays small, and its memory in use.
+async fn gather(
+    queue: &mut mpsc::Receiver<SettlementRecord>,
+    batch: &mut Vec<SettlementRecord>,
+    stopping: &CancellationToken,
+    span: Duration,
+) {
+    let until = Instant::now() + span;
+    while batch.len() < BATCH && Instant::now() < until && !stopping.is_cancelled() {
+        tokio::select! {
+            () = tokio::time::sleep(span / LOOKS) => {}
+            () = stopping.cancelled() => {}
+        }
+        while batch.len() < BATCH
+            && let Ok(record) = queue.try_recv()
+        {
+            batch.push(record);
+        }
     }
 }
 
@@ -66,22 +82,22 @@ async fn write_batch(
     stopping: &CancellationToken,
     pause: Duration,
 ) {
-    let records = std::mem::take(batch);
     let mut tries_left = TRIES_WHEN_STOPPING;
-    while let Err(error) = ledger.append(records.clone()).await {
-        tracing::warn!(%error, settlements = records.len(), "settlements could not be written; will try again");
+    while let Err(error) = ledger.append(batch).await {
+        tracing::warn!(%error, settlements = batch.len(), "settlements could not be written; will try again");
         if stopping.is_cancelled() {
             tries_left -= 1;
         }
         if tries_left == 0 {
             tracing::error!(
-                settlements = records.len(),
+                settlements = batch.len(),
                 "settlements are lost: the database did not come back"
             );
-            return;
+            break;
         }
         tokio::time::sleep(pause).await;
     }
+    batch.clear();
 }
 
 #[cfg(test)]
@@ -103,14 +119,14 @@ mod tests {
             Box::pin(async { Ok(0) })
         }
 
-        fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
+        fn append<'a>(&'a self, batch: &'a [SettlementRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
             Box::pin(async move {
                 let mut fail = self.fail.lock();
                 if *fail > 0 {
                     *fail -= 1;
                     return Err(StoreError::Unavailable("away".into()));
                 }
-                self.written.lock().extend(batch.into_iter().map(|record| record.request));
+                self.written.lock().extend(batch.iter().map(|record| record.request.clone()));
                 Ok(())
             })
         }

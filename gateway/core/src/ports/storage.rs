@@ -412,8 +412,8 @@ pub struct ClientUsage {
 
 /// Settlements, written in batches off the request path.
 pub trait Ledger: Send + Sync {
-    /// Appends; a request that is already there is left as it is.
-    fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Appends; a request that is already there is left as it is. The batch stays its owner's, who tries again.
+    fn append<'a>(&'a self, batch: &'a [SettlementRecord]) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Removes settlements older than `before`, at most `limit` in one go; says how many went.
     fn prune(&self, before: Timestamp, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// The newest settlements, at most `limit`.

@@ -9,15 +9,16 @@ use sqlx::PgPool;
 
 use super::PostgresStore;
 use crate::error::unavailable;
-use crate::rows::{ClientUsageRow, NewSettlement, SettlementRow, new_settlements};
+use crate::rows::{ClientUsageRow, NewSettlement, SettlementRow, in_order};
 
 impl Ledger for PostgresStore {
-    fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn append<'a>(&'a self, batch: &'a [SettlementRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             if batch.is_empty() {
                 return Ok(());
             }
-            insert(&self.pool, &new_settlements(batch)).await
+            let rows: Vec<NewSettlement> = in_order(batch).into_iter().map(NewSettlement::from).collect();
+            insert(&self.pool, &rows).await
         })
     }
 

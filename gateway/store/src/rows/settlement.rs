@@ -79,15 +79,15 @@ pub(crate) struct NewSettlement {
 
 /// A batch as it is written: in the order of request ids (two writers that lock in the same order never wait for
 /// one another in a circle), each request once, the first of several kept.
-pub(crate) fn new_settlements(batch: Vec<SettlementRecord>) -> Vec<NewSettlement> {
-    let mut batch = batch;
+pub(crate) fn in_order(batch: &[SettlementRecord]) -> Vec<&SettlementRecord> {
+    let mut batch: Vec<&SettlementRecord> = batch.iter().collect();
     batch.sort_by(|a, b| a.request.cmp(&b.request));
     batch.dedup_by(|later, kept| later.request == kept.request);
-    batch.into_iter().map(NewSettlement::from).collect()
+    batch
 }
 
-impl From<SettlementRecord> for NewSettlement {
-    fn from(record: SettlementRecord) -> Self {
+impl From<&SettlementRecord> for NewSettlement {
+    fn from(record: &SettlementRecord) -> Self {
         static COMPLETED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("completed"));
         let tokens = |count: fn(TokenUsage) -> u64| {
             record.usage.map(|usage| i64::try_from(count(usage)).unwrap_or(i64::MAX))
@@ -95,8 +95,8 @@ impl From<SettlementRecord> for NewSettlement {
         Self {
             request_id: record.request.shared(),
             at: record.at.as_millis(),
-            client: storable_shared(record.client),
-            model: storable_shared(record.model),
+            client: storable_shared(record.client.clone()),
+            model: storable_shared(record.model.clone()),
             account_id: record.account.as_ref().map(AccountId::shared),
             outcome: match &*record.outcome {
                 "completed" => COMPLETED.clone(),

@@ -13,24 +13,25 @@ use sqlx::sqlite::SqliteArguments;
 
 use super::SqliteStore;
 use crate::error::unavailable;
-use crate::rows::{ClientUsageRow, NewSettlement, SettlementRow, new_settlements};
+use crate::rows::{ClientUsageRow, NewSettlement, SettlementRow, in_order};
 
 impl Ledger for SqliteStore {
-    fn append(&self, batch: Vec<SettlementRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn append<'a>(&'a self, batch: &'a [SettlementRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             if batch.is_empty() {
                 return Ok(());
             }
             let mut tx = self.write().await?;
-            let mut rows = new_settlements(batch);
-            while let Some(statement) = Append::of(rows.len()) {
-                let later = rows.split_off(statement.rows);
+            let in_order = in_order(batch);
+            let mut left = in_order.as_slice();
+            while let Some(statement) = Append::of(left.len()) {
+                let (now, later) = left.split_at(statement.rows);
                 let mut query = sqlx::query(statement.sql);
-                for row in rows {
-                    query = bind(query, row);
+                for record in now {
+                    query = bind(query, NewSettlement::from(*record));
                 }
                 query.execute(&mut *tx).await.map_err(unavailable)?;
-                rows = later;
+                left = later;
             }
             tx.commit().await.map_err(unavailable)
         })

@@ -28,7 +28,7 @@ pub async fn a_settlement_comes_back_as_it_was(fixture: Fixture) {
         ..settlement(RequestId::generate(), 10)
     };
     let batch = vec![extreme.clone(), full.clone(), bare.clone()];
-    store.ledger().append(batch).await.unwrap();
+    store.ledger().append(&batch).await.unwrap();
     let mut kept = extreme;
     kept.usage.as_mut().unwrap().reasoning = i64::MAX as u64; // as much as a column holds
     assert_eq!(fixture.open().await.ledger().newest(10).await.unwrap(), [full, bare, kept]);
@@ -43,7 +43,7 @@ pub async fn a_clients_use_is_added_up(fixture: Fixture) {
     };
     let usage = TokenUsage { input: 10, input_cached: 4, output: 3, reasoning: 1 };
     let batch = vec![of("ada", Some(usage)), of("ada", Some(usage)), of("ada", None), of("adb", Some(usage))];
-    store.ledger().append(batch).await.unwrap();
+    store.ledger().append(&batch).await.unwrap();
     let used = store.ledger().used_by("ada").await.unwrap();
     assert_eq!(used.requests, 3);
     assert_eq!(used.tokens, TokenUsage { input: 20, input_cached: 8, output: 6, reasoning: 2 });
@@ -57,9 +57,9 @@ pub async fn settling_twice_keeps_the_first(fixture: Fixture) {
     let first = settlement(RequestId::generate(), 10);
     let second = SettlementRecord { outcome: "stream_incomplete".into(), ..first.clone() };
     let new = settlement(RequestId::generate(), 20);
-    ledger.append(vec![first.clone(), second.clone()]).await.unwrap();
-    ledger.append(vec![second, new.clone()]).await.expect("the rest of a batch is written");
-    ledger.append(Vec::new()).await.unwrap();
+    ledger.append(&[first.clone(), second.clone()]).await.unwrap();
+    ledger.append(&[second, new.clone()]).await.expect("the rest of a batch is written");
+    ledger.append(&[]).await.unwrap();
     assert_eq!(ledger.newest(10).await.unwrap(), [new, first]);
 }
 
@@ -72,7 +72,7 @@ pub async fn the_newest_come_first(fixture: Fixture) {
     // Two arrive in each second; the later id is the newer.
     let batch: Vec<_> =
         requests.iter().zip(0..).map(|(id, number)| settlement(id.clone(), number / 2)).collect();
-    ledger.append(batch).await.unwrap();
+    ledger.append(&batch).await.unwrap();
     let newest: Vec<RequestId> =
         ledger.newest(4).await.unwrap().into_iter().map(|record| record.request).collect();
     assert_eq!(newest, requests.iter().rev().take(4).cloned().collect::<Vec<_>>());
@@ -84,7 +84,7 @@ pub async fn a_large_batch_is_written_whole(fixture: Fixture) {
     let store = fixture.open().await;
     for size in [500_usize, 4000] {
         let batch: Vec<_> = (0..size).map(|_| settlement(RequestId::generate(), 10)).collect();
-        store.ledger().append(batch).await.unwrap();
+        store.ledger().append(&batch).await.unwrap();
     }
     assert_eq!(fixture.number("SELECT COUNT(*) FROM settlements").await, 4500);
 }
@@ -95,7 +95,7 @@ pub async fn odd_text_does_not_sink_its_batch(fixture: Fixture) {
     let mut odd = settlement(RequestId::generate(), 10);
     odd.model = "a\0b'; DROP TABLE settlements; -- {\"x\"} \u{1f6a2}".into();
     odd.client = "ü".repeat(5000).into();
-    store.ledger().append(vec![odd.clone(), plain.clone()]).await.unwrap();
+    store.ledger().append(&[odd.clone(), plain.clone()]).await.unwrap();
     odd.model = odd.model.replace('\0', "\u{fffd}").into();
     assert_eq!(store.ledger().newest(10).await.unwrap(), [plain, odd]);
 }
@@ -112,7 +112,7 @@ pub async fn overlapping_batches_at_once_are_all_kept(fixture: Fixture) {
             if number.is_multiple_of(2) {
                 batch.reverse();
             }
-            tokio::spawn(async move { ledger.append(batch).await.unwrap() })
+            tokio::spawn(async move { ledger.append(&batch).await.unwrap() })
         });
         for done in join_all(appends).await {
             done.unwrap();
@@ -131,7 +131,7 @@ pub async fn what_is_old_is_removed_a_part_at_a_time(fixture: Fixture) {
     let ledger = store.ledger();
     assert_eq!(ledger.prune(at(100), 10).await.unwrap(), 0);
     let mut batch: Vec<_> = (0..10).map(|secs| settlement(RequestId::generate(), secs)).collect();
-    ledger.append(batch.clone()).await.unwrap();
+    ledger.append(&batch).await.unwrap();
     batch.reverse();
     let newest = async || ledger.newest(100).await.unwrap();
 
@@ -147,7 +147,7 @@ pub async fn what_is_old_is_removed_a_part_at_a_time(fixture: Fixture) {
 pub async fn several_can_remove_at_once(fixture: Fixture) {
     let stores = [fixture.open().await, fixture.open().await];
     let batch: Vec<_> = (0..1000).map(|secs| settlement(RequestId::generate(), secs)).collect();
-    stores[0].ledger().append(batch.clone()).await.unwrap();
+    stores[0].ledger().append(&batch).await.unwrap();
     let removed = join_all((0..4_usize).map(|number| {
         let ledger = stores[number % 2].ledger();
         tokio::spawn(async move {
