@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use gateway_core::stage::identify;
 use gateway_domain::{Dialect, Failure, FailureKind};
@@ -89,11 +88,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 fn answer(body: Result<Bytes, Failure>) -> Response {
     match body {
-        Ok(body) => {
-            let mut response = Response::new(Body::from(body));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
+        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
         Err(failure) => rescue::answer(&failure, Dialect::OpenAiResponses, None),
     }
 }

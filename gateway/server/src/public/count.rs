@@ -3,16 +3,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use gateway_core::counting;
 use gateway_core::ports::Transport;
 use gateway_core::stage::{Call, Early, INLINE_DECODE_BYTES, Received, Route, bad_turn, identify};
 use gateway_domain::{Failure, FailureKind, RequestId};
 use gateway_protocol::messages;
-use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
@@ -56,7 +54,8 @@ pub(crate) async fn count_tokens(State(state): State<AppState>, mut request: Req
         early: Arc::<Early>::default(),
     };
     let counted = counting::count_tokens(&state.gateway, received, &estimated.model).await;
-    json(counted.unwrap_or_else(|| messages::count_body(estimated.tokens).into()))
+    let counted = counted.unwrap_or_else(|| messages::count_body(estimated.tokens).into());
+    ([(CONTENT_TYPE, "application/json")], counted).into_response()
 }
 
 /// A large request is read on a thread of its own.
@@ -73,10 +72,4 @@ async fn estimated(body: &Bytes) -> Result<Estimated, Failure> {
 fn estimate(body: &[u8]) -> Result<Estimated, Failure> {
     let asked = messages::decode_count_request(body).map_err(|error| bad_turn(&error))?.request;
     Ok(Estimated { tokens: messages::estimate_input_tokens(&asked), model: asked.model })
-}
-
-fn json(body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

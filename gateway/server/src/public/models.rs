@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use gateway_core::stage::identify;
 use gateway_domain::{Dialect, Failure, FailureKind};
 use gateway_protocol::models::Catalogue;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
 
 use crate::peer::peer_of;
 use crate::{AppState, rescue};
@@ -77,11 +76,7 @@ fn shown(
 
 fn answer(list: Result<Bytes, Failure>, dialect: Dialect) -> Response {
     match list {
-        Ok(list) => {
-            let mut response = Response::new(Body::from(list));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
+        Ok(list) => ([(CONTENT_TYPE, "application/json")], list).into_response(),
         Err(failure) => rescue::answer(&failure, dialect, None),
     }
 }
