@@ -9,8 +9,8 @@ use bytes::Bytes;
 use gateway_core::stage::identify;
 use gateway_domain::{Dialect, Failure, FailureKind};
 use gateway_protocol::codex::{accounts_check_body, client_usage_body, usage_body};
-use http::header::{CONTENT_TYPE, HOST};
 use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HOST};
 
 use crate::peer::peer_of;
 use crate::{AppState, rescue};
