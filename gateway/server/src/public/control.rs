@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn only_an_origin_over_tls_is_named() {
         let origin = |headers: &[(&'static str, &'static str)]| {
-            let headers = headers
-                .iter()
-                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let headers = headers.iter().map(|(name, value)| {
+                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+            });
             own_origin(&headers.collect())
         };
         let https = ("x-forwarded-proto", "https");
