@@ -21,7 +21,7 @@ pub use in_process::InProcess;
 pub use metrics::Metrics;
 pub use postgres::Postgres;
 pub use socket::{Socket, create};
-pub use spawned::{Spawned, binary, free_port, repository};
+pub use spawned::{Spawned, binary, repository};
 pub use sse::{Event, events_of, read_events};
 pub use wait::{eventually, eventually_within};
 

@@ -8,6 +8,10 @@ use anyhow::{Context, Result, bail};
 
 /// The longest that the binary may take until it answers.
 const START_TIME: Duration = Duration::from_secs(20);
+/// Ports tried for one start.
+const PORTS_TRIED: u32 = 3;
+/// What the system says of a port that somebody else has.
+const TAKEN: &str = "Address already in use";
 
 /// The repository's folder.
 #[must_use]
@@ -42,7 +46,21 @@ impl Spawned {
     /// # Errors
     /// It does not start, or does not answer in time; the error carries its log.
     pub fn serve(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
-        Self::serve_on(free_port()?, data_dir, arguments, environment)
+        Self::on_free_port(|port| Self::serve_on(port, data_dir, arguments, environment))
+    }
+
+    /// Starts it on a port that is free just now. Another test may be quicker to take it: then the next one is tried.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn on_free_port(start: impl Fn(u16) -> Result<Self>) -> Result<Self> {
+        for _ in 1..PORTS_TRIED {
+            match start(free_port()?) {
+                Err(error) if error.to_string().contains(TAKEN) => {}
+                started => return started,
+            }
+        }
+        start(free_port()?)
     }
 
     /// The same on a port that is known, such as that of one that ended.
@@ -157,7 +175,7 @@ impl Drop for Spawned {
 ///
 /// # Errors
 /// There is none.
-pub fn free_port() -> Result<u16> {
+fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

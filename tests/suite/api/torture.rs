@@ -1,4 +1,4 @@
-//! Two gateways on one database, tokens that rotate all the time, and a `kill -9` at a random moment: a thousand times on
+//! Gateways on one database, tokens that rotate all the time, and a `kill -9` at a random moment: a thousand times on
 //! SQLite, half as often on PostgreSQL. Afterwards every account still serves, and no refresh token was used twice.
 //!
 //! A gateway that dies leaves the process behind that rotates for it. It must finish what it began: how often it had to
@@ -15,23 +15,24 @@ use gateway_api::{AccountStateView, AccountView};
 use gateway_lab::{Fault, FaultRule, Lab, LabAccount, LabClock, LabConfig, Route, Stall};
 use reqwest::Method;
 use serde_json::json;
-use switchyard_tests::{Admin, Answer, Postgres, Spawned, eventually_within, free_port, turn};
+use switchyard_tests::{Admin, Answer, Postgres, Spawned, eventually_within, turn};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// How often gateways die, and on how many databases at once, each with its own two gateways: while some wait for the
-/// issuer, others use the machine.
+/// How often gateways die, on how many databases at once, and how many gateways share each. Four in all: while some wait
+/// for the issuer, others use the machine.
 #[derive(Clone, Copy)]
 struct Deaths {
     kind: &'static str,
     in_all: u64,
     databases: u64,
+    gateways: u64,
 }
 
 /// A thousand on one database.
-const ON_SQLITE: Deaths = Deaths { kind: "SQLite", in_all: 1_000, databases: 1 };
+const ON_SQLITE: Deaths = Deaths { kind: "SQLite", in_all: 1_000, databases: 1, gateways: 4 };
 /// The same claims by another implementation: half as many, on two.
-const ON_POSTGRESQL: Deaths = Deaths { kind: "PostgreSQL", in_all: 500, databases: 2 };
+const ON_POSTGRESQL: Deaths = Deaths { kind: "PostgreSQL", in_all: 500, databases: 2, gateways: 2 };
 const ACCOUNTS: usize = 4;
 /// A rotation takes about this long at the issuer, so that gateways die before, inside and after one.
 const ROTATION: Duration = Duration::from_millis(60);
@@ -58,7 +59,7 @@ impl Dice {
     }
 }
 
-/// What both gateways stand on.
+/// What the gateways stand on.
 struct Ground {
     lab: Lab,
     stop: CancellationToken,
@@ -74,16 +75,16 @@ struct Ground {
 
 impl Ground {
     /// A lab, and a database with all of its accounts in it.
-    async fn new(deaths: u64, database: impl FnOnce(&Path) -> String) -> Result<Self> {
+    async fn new(deaths: Deaths, database: impl FnOnce(&Path) -> String) -> Result<Self> {
         let names = ["ada", "grace", "edsger", "barbara"];
-        let accounts = names.map(|name| LabAccount::new(name, "pro")).into();
+        let accounts = names.map(never_used_up).into();
         let stop = CancellationToken::new();
         let config = LabConfig { request_log: 16, ..LabConfig::new(accounts, LabClock::real()) };
         let lab = Lab::start_local(config, stop.clone()).await?;
         let folder = tempfile::tempdir()?;
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         let database = database(folder.path());
-        let (left, inside) = (AtomicU64::new(deaths), AtomicU64::new(0));
+        let (left, inside) = (AtomicU64::new(deaths.in_all / deaths.databases), AtomicU64::new(0));
         let over = AtomicBool::new(false);
         let ground = Self { lab, stop, folder, database, http, left, inside, over };
         let mut first = ground.start(0, Spawned::serve_on)?;
@@ -93,16 +94,16 @@ impl Ground {
             admin.expect(201, Method::POST, "/accounts", Some(&json!({ "auth_json": auth }))).await?;
         }
         first.kill()?;
-        ground.share_the_key()?;
+        (1..deaths.gateways).try_for_each(|place| ground.share_the_key(place))?;
         Ok(ground)
     }
 
-    /// Both open the same secrets.
-    fn share_the_key(&self) -> Result<()> {
-        std::fs::create_dir_all(self.data(1))?;
+    /// All open the same secrets.
+    fn share_the_key(&self, place: u64) -> Result<()> {
+        std::fs::create_dir_all(self.data(place))?;
         for path in std::fs::read_dir(self.data(0))?.flatten().map(|entry| entry.path()) {
             if path.extension().is_some_and(|end| end == "key") {
-                std::fs::copy(&path, self.data(1).join(path.file_name().unwrap_or_default()))?;
+                std::fs::copy(&path, self.data(place).join(path.file_name().unwrap_or_default()))?;
             }
         }
         Ok(())
@@ -119,7 +120,7 @@ impl Ground {
             ("SWITCHYARD_UPSTREAM__OAUTH_URL", issuer.as_str()),
             ("SWITCHYARD_DATABASE", self.database.as_str()),
         ];
-        how(free_port()?, &self.data(place), &[], &environment)
+        Spawned::on_free_port(|port| how(port, &self.data(place), &[], &environment))
     }
 
     fn rotations(&self) -> u64 {
@@ -144,7 +145,7 @@ impl Ground {
         }
     }
 
-    /// One of the two gateways: started, killed, started, killed.
+    /// One of the gateways: started, killed, started, killed.
     fn die_again_and_again(&self, place: u64, seed: u64, clients: &Handle) -> Result<()> {
         let mut dice = Dice(4_711 + seed);
         while self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
@@ -165,6 +166,13 @@ impl Ground {
         }
         Ok(())
     }
+}
+
+/// What clients use up here proves nothing, and an account without quota serves nobody.
+fn never_used_up(name: &str) -> LabAccount {
+    let mut account = LabAccount::new(name, "pro");
+    account.windows = account.windows.into_iter().map(|window| window.filling(0.0)).collect();
+    account
 }
 
 type Start = fn(u16, &Path, &[&str], &[(&str, &str)]) -> Result<Spawned>;
@@ -230,15 +238,17 @@ fn beginning(log: &str) -> String {
 /// One database: its share of the deaths, and what is left afterwards. Says how many deaths fell into a rotation, and
 /// how many rotations there were.
 async fn torture(deaths: Deaths, nth: u64, database: impl FnOnce(&Path) -> String) -> Result<(u64, u64)> {
-    let ground = Arc::new(Ground::new(deaths.in_all / deaths.databases, database).await?);
+    let ground = Arc::new(Ground::new(deaths, database).await?);
     ground.slow_rotations();
     let ending = tokio::spawn({
         let ground = ground.clone();
         async move { ground.end_tokens().await }
     });
-    let lives = (0..2).map(|place| {
+    let lives = (0..deaths.gateways).map(|place| {
         let (ground, clients) = (ground.clone(), Handle::current());
-        tokio::task::spawn_blocking(move || ground.die_again_and_again(place, 2 * nth + place, &clients))
+        tokio::task::spawn_blocking(move || {
+            ground.die_again_and_again(place, deaths.gateways * nth + place, &clients)
+        })
     });
     for life in lives.collect::<Vec<_>>() {
         life.await??;
@@ -266,7 +276,7 @@ fn judge(deaths: Deaths, begun: Instant, ends: &[(u64, u64)]) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_gateways_on_sqlite_die_again_and_again_and_no_account_is_lost() -> Result<()> {
+async fn gateways_on_sqlite_die_again_and_again_and_no_account_is_lost() -> Result<()> {
     let begun = Instant::now();
     let path = |folder: &Path| folder.join("shared.db").to_string_lossy().into_owned();
     let each = (0..ON_SQLITE.databases).map(|nth| torture(ON_SQLITE, nth, path));
@@ -274,7 +284,7 @@ async fn two_gateways_on_sqlite_die_again_and_again_and_no_account_is_lost() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_gateways_on_postgresql_die_again_and_again_and_no_account_is_lost() -> Result<()> {
+async fn gateways_on_postgresql_die_again_and_again_and_no_account_is_lost() -> Result<()> {
     let begun = Instant::now();
     let starts =
         (0..ON_POSTGRESQL.databases).map(|_| async { tokio::task::spawn_blocking(Postgres::start).await? });
